@@ -1,0 +1,75 @@
+# The one entry point. `make help` prints what there is; every target does the set-up that it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+BENCH_JSON := .benchmarks/latest.json
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Start, show and stop a pod of real containers (sets everything up first)
+	@scripts/set-up system venv=build extension
+	@$(BIN)/podcore demo
+
+.PHONY: test
+test: ## Run all tests on real runtimes, and the answers of the benchmarks (sets everything up first)
+	@scripts/set-up system venv=build,test extension
+	@scripts/mount-test-controllers
+	cargo test --quiet --no-default-features
+	$(PYTEST) tests
+	$(PYTEST) benches --benchmark-disable
+
+.PHONY: bench
+bench: ## Measure everything beside its peers; print a table of ratios, keep the JSON in .benchmarks/
+	@scripts/set-up system venv=build,test,bench extension
+	@scripts/mount-test-controllers
+	@mkdir -p .benchmarks
+	$(PYTEST) benches --benchmark-only --benchmark-json=$(BENCH_JSON) --timeout=1800 -q
+	@$(BIN)/python benches/ratios.py $(BENCH_JSON)
+
+.PHONY: bench-compare
+bench-compare: ## Measure the working tree against another revision, alternated: make bench-compare BASE=main
+	@: $${BASE:?say which revision to compare with: make bench-compare BASE=main}
+	@scripts/set-up system venv=build,test,bench extension
+	@scripts/mount-test-controllers
+	@$(BIN)/python benches/compare.py "$$BASE" $(SELECT)
+
+.PHONY: lint
+lint: ## Check formatting, lints, types and the stub of the extension; change nothing
+	@scripts/set-up venv=build,test,lint extension
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --all-targets --no-default-features -- -D warnings
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest podcore._core
+
+.PHONY: format
+format: ## Format both languages and apply safe fixes
+	@scripts/set-up venv=lint
+	cargo fmt
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+.PHONY: build
+build: ## Make the virtual environment and build the extension into it
+	@scripts/set-up venv=build,test,lint extension
+
+.PHONY: wheel
+wheel: ## Build the abi3 wheel into dist/
+	@scripts/set-up venv=build
+	$(BIN)/maturin build --release --out dist
+
+.PHONY: clean
+clean: ## Remove everything that the other targets made
+	rm -rf .venv .setup .benchmarks .hypothesis .pytest_cache .mypy_cache .ruff_cache dist target
+	rm -f python/podcore/*.so
+	find python tests benches -name __pycache__ -type d -prune -exec rm -rf {} +
