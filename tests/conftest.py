@@ -1,0 +1,3 @@
+"""Loads the project's pytest plugin."""
+
+pytest_plugins = ["harness.fixtures"]
