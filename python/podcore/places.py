@@ -1,0 +1,116 @@
+"""Where things are: every path below the state directory and the run directory has its name here.
+
+The state directory survives a reboot, the run directory need not. Ids are checked before they get
+here: they are 64 hexadecimal digits of podcore's own making.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The paths of an engine.
+
+    Attributes:
+        root: the state directory, ``/var/lib/podcore`` by default.
+        run_root: the run directory, ``/run/podcore`` by default.
+        cgroup_parent: below the root of each cgroup hierarchy, without a leading slash.
+    """
+
+    root: str
+    run_root: str
+    cgroup_parent: str
+
+    @property
+    def locks(self) -> str:
+        """The directory of the lock files."""
+        return f"{self.run_root}/locks"
+
+    @property
+    def runtime_cache(self) -> str:
+        """What was found out about this host's OCI runtimes."""
+        return f"{self.run_root}/oci-runtime.json"
+
+    def runtime_root(self, name: str) -> str:
+        """The OCI runtime's own state directory, one for each runtime."""
+        return f"{self.run_root}/runtime-{name}"
+
+    @property
+    def containers(self) -> str:
+        """The directory with one directory for each container."""
+        return f"{self.root}/containers"
+
+    def container(self, container_id: str) -> str:
+        """What belongs to a container until it is removed."""
+        return f"{self.root}/containers/{container_id}"
+
+    def bundle(self, container_id: str) -> str:
+        """Its OCI bundle; conmon binds its attach socket here, so it is never shared."""
+        return f"{self.root}/containers/{container_id}/bundle"
+
+    def upper(self, container_id: str) -> str:
+        """The overlay layer that takes its writes."""
+        return f"{self.root}/containers/{container_id}/upper"
+
+    def work(self, container_id: str) -> str:
+        """The work directory that overlayfs wants beside it."""
+        return f"{self.root}/containers/{container_id}/work"
+
+    def merged(self, container_id: str) -> str:
+        """Where its overlay is mounted."""
+        return f"{self.root}/containers/{container_id}/rootfs"
+
+    def etc(self, container_id: str) -> str:
+        """The files that are made for its /etc."""
+        return f"{self.root}/containers/{container_id}/etc"
+
+    def log(self, container_id: str) -> str:
+        """What it wrote, in the k8s-file format."""
+        return f"{self.root}/containers/{container_id}/log"
+
+    def exits(self, container_id: str) -> str:
+        """The directory with one directory of exit files for each incarnation."""
+        return f"{self.root}/containers/{container_id}/exits"
+
+    def persist(self, container_id: str, incarnation: int) -> str:
+        """Where conmon leaves the exit file that survives a reboot."""
+        return f"{self.root}/containers/{container_id}/exits/{incarnation}"
+
+    @property
+    def runs(self) -> str:
+        """The directory with one directory for each container that has been created."""
+        return f"{self.run_root}/containers"
+
+    def run(self, container_id: str) -> str:
+        """What belongs to a container until the end of this boot."""
+        return f"{self.run_root}/containers/{container_id}"
+
+    def attempt(self, container_id: str, incarnation: int) -> str:
+        """The pid files and logs of one OCI create: never used twice."""
+        return f"{self.run_root}/containers/{container_id}/{incarnation}"
+
+    def pod_run(self, pod_id: str) -> str:
+        """What the containers of a pod share until the end of this boot."""
+        return f"{self.run_root}/pods/{pod_id}"
+
+    @property
+    def volumes(self) -> str:
+        """The directory with one directory for each named volume."""
+        return f"{self.root}/volumes"
+
+    def volume(self, name: str) -> str:
+        """The directory of a named volume that is mounted into containers."""
+        return f"{self.root}/volumes/{name}/_data"
+
+    def pod_cgroup(self, pod_id: str) -> str:
+        """The cgroup of a pod."""
+        return f"{self.cgroup_parent}/{pod_id}"
+
+    def container_cgroup(self, pod_id: str, container_id: str) -> str:
+        """The cgroup of a container, below its pod's."""
+        return f"{self.cgroup_parent}/{pod_id}/{container_id}"
+
+    @property
+    def monitors_cgroup(self) -> str:
+        """The cgroup of all monitors, outside that of whoever calls podcore."""
+        return f"{self.cgroup_parent}/monitors"
