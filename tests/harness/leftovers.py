@@ -1,5 +1,6 @@
 """Finds and removes what containers of a test left on the host."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -79,6 +80,15 @@ def _files_of(base: str, ids: set[str]) -> Iterator[str]:
         for name in names + files:
             if any(known in name for known in ids):
                 yield f"{directory}/{name}"
+
+
+def remove_empty_groups(cgroup_parent: str) -> None:
+    """Removes the groups that all pods of a parent share, as far as they are empty."""
+    for group in list(_cgroups(cgroup_parent)):
+        for path in (f"{group}/monitors", group):
+            # Not empty, or not there: what that means is judged by `find`.
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
 
 
 def clean_up(left: Leftovers, base: str, cgroup_parent: str) -> None:

@@ -107,6 +107,8 @@ class Site:
 
     def _check_and_clean(self, ids: set[str]) -> None:
         def nothing_left() -> bool:
+            # Shared by all pods of this parent, so no verb removes them; what is deeper must go.
+            leftovers.remove_empty_groups(self.cgroup_parent)
             return not leftovers.find(self.base, self.cgroup_parent, ids)
 
         try:
