@@ -86,6 +86,7 @@ def modules(package: str) -> Iterator[tuple[str, str]]:
 def imports(package: str) -> list[Import]:
     """Returns all imports inside a package in the order of its files and lines."""
     known = dict(modules(package))
+    submodules = {f"podcore.{name}" for name in (*known, "_core")}
     found = []
 
     def visit(node: ast.AST, name: str, *, lazy: bool, typing: bool) -> None:
@@ -96,16 +97,17 @@ def imports(package: str) -> list[Import]:
                 assert child.level == 0, f"{name}: relative imports hide the floor"
                 # What is imported may be a module or a name in one.
                 full = [f"{child.module}.{alias.name}" for alias in child.names]
-                submodules = {f"podcore.{module}" for module in (*known, "_core")}
                 targets = [one if one in submodules else str(child.module) for one in full]
             else:
                 inner = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
                 guard = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
                 visit(child, name, lazy=lazy or inner, typing=typing or guard)
                 continue
-            for target in targets:
-                if target.split(".")[0] == "podcore":
-                    found.append(Import(name, target.partition(".")[2], lazy, typing))
+            found.extend(
+                Import(name, target.partition(".")[2], lazy, typing)
+                for target in targets
+                if target.split(".")[0] == "podcore"
+            )
 
     for name, path in known.items():
         with open(path, encoding="utf-8") as file:
