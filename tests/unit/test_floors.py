@@ -35,6 +35,7 @@ FLOORS = (
     Floor(("backend",)),
     Floor(("reconcile",)),
     Floor(("store", "oci", "monitor", "bundle", "places"), strangers=True),
+    Floor(("programs", "runtime_log")),
     Floor(("kernel",)),
     Floor(("specs", "names", "signals", "units", "references", "deadlines")),
     Floor(("report", "records", "model", "errors")),
