@@ -1,0 +1,107 @@
+//! Compressed rows of 32-bit node numbers.
+
+use crate::error::TooLarge;
+
+/// For each node a row of other nodes, all rows in one array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// Row `i` is `targets[offsets[i]..offsets[i + 1]]`; one entry more than there are rows.
+    offsets: Vec<u32>,
+    targets: Vec<u32>,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            targets: Vec::new(),
+        }
+    }
+}
+
+impl Rows {
+    /// Returns no rows yet, with room for some.
+    pub fn with_capacity(rows: usize, targets: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self {
+            offsets,
+            targets: Vec::with_capacity(targets),
+        }
+    }
+
+    /// Appends a target to the row that is being written.
+    #[inline]
+    pub fn push(&mut self, target: u32) {
+        self.targets.push(target);
+    }
+
+    /// Returns what the row that is being written has so far.
+    #[inline]
+    pub fn unfinished(&self) -> &[u32] {
+        &self.targets[self.offsets[self.offsets.len() - 1] as usize..]
+    }
+
+    /// Ends the row that is being written.
+    #[inline]
+    pub fn end_row(&mut self) -> Result<(), TooLarge> {
+        self.offsets
+            .push(u32::try_from(self.targets.len()).map_err(|_| TooLarge)?);
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    pub fn row(&self, node: u32) -> &[u32] {
+        let node = node as usize;
+        &self.targets[self.offsets[node] as usize..self.offsets[node + 1] as usize]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.offsets
+            .windows(2)
+            .map(|ends| &self.targets[ends[0] as usize..ends[1] as usize])
+    }
+
+    /// Returns the rows of the reversed edges; each of them is in ascending order.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let mut offsets = vec![0_u32; self.len() + 1];
+        for &target in &self.targets {
+            offsets[target as usize] += 1;
+        }
+        // Each entry becomes the end of its row, and is moved to its begin while the row fills
+        // from behind; so no second array of positions is needed.
+        let mut end = 0;
+        for offset in &mut offsets {
+            end += *offset;
+            *offset = end;
+        }
+        let mut targets = vec![0_u32; self.targets.len()];
+        for source in (0..self.len()).rev() {
+            for &target in self.row(source as u32) {
+                let place = &mut offsets[target as usize];
+                *place -= 1;
+                targets[*place as usize] = source as u32;
+            }
+        }
+        Self { offsets, targets }
+    }
+
+    /// Returns the same rows, each in ascending order.
+    #[must_use]
+    pub fn sorted(&self) -> Self {
+        let mut rows = self.clone();
+        for ends in rows.offsets.windows(2) {
+            rows.targets[ends[0] as usize..ends[1] as usize].sort_unstable();
+        }
+        rows
+    }
+}

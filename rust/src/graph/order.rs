@@ -1,0 +1,101 @@
+//! Levels and order: where a node stands when everything that it depends on comes first.
+
+use super::csr::Rows;
+
+/// The nodes of an acyclic graph by level, and in each level by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Levels {
+    order: Vec<u32>,
+    /// Where each level begins in `order`, and one entry more for the end.
+    begins: Vec<u32>,
+}
+
+impl Levels {
+    /// Returns all nodes, those of the first level first.
+    pub fn order(&self) -> &[u32] {
+        &self.order
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.begins
+            .windows(2)
+            .map(|ends| &self.order[ends[0] as usize..ends[1] as usize])
+    }
+
+    /// Sorts the nodes by counting: both passes over `level` are sequential.
+    fn from_level_of_each(level: &[u32]) -> Self {
+        let count = level.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut begins = vec![0_u32; count + 1];
+        for &level in level {
+            begins[level as usize] += 1;
+        }
+        // As in `Rows::transposed`: ends become begins while the levels fill from behind.
+        let mut end = 0;
+        for begin in &mut begins {
+            end += *begin;
+            *begin = end;
+        }
+        let mut order = vec![0_u32; level.len()];
+        for (node, &level) in level.iter().enumerate().rev() {
+            let place = &mut begins[level as usize];
+            *place -= 1;
+            order[*place as usize] = node as u32;
+        }
+        Self { order, begins }
+    }
+}
+
+/// Returns the levels of a graph in which each node depends only on nodes of smaller number.
+///
+/// Nothing has to be reversed or queued for it: one pass in order of number does.
+pub(super) fn levels_of_ordered(dependencies: &Rows) -> Levels {
+    let mut level = vec![0_u32; dependencies.len()];
+    for (node, row) in dependencies.iter().enumerate() {
+        let mut own = 0;
+        for &dependency in row {
+            own = own.max(level[dependency as usize] + 1);
+        }
+        level[node] = own;
+    }
+    Levels::from_level_of_each(&level)
+}
+
+/// Returns the levels of any graph, by Kahn's algorithm.
+///
+/// # Errors
+///
+/// Which nodes are on a cycle or depend on one, when there is a cycle.
+pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Levels, Vec<bool>> {
+    let count = dependencies.len();
+    let mut missing: Vec<u32> = dependencies.iter().map(|row| row.len() as u32).collect();
+    // One place more than there are nodes: see below.
+    let mut queue = vec![0_u32; count + 1];
+    let mut end = 0;
+    for (node, &missing) in missing.iter().enumerate() {
+        queue[end] = node as u32;
+        end += usize::from(missing == 0);
+    }
+    let mut level = vec![0_u32; count];
+    let (mut next, mut level_end, mut current) = (0, end, 0);
+    while next < end {
+        if next == level_end {
+            level_end = end;
+            current += 1;
+        }
+        let node = queue[next];
+        next += 1;
+        level[node as usize] = current;
+        for &dependent in dependents.row(node) {
+            let missing = &mut missing[dependent as usize];
+            *missing -= 1;
+            // Written in any case, counted only when nothing is missing: a branch here would be
+            // mispredicted all the time, and hold up the reads of the next nodes behind it.
+            queue[end] = dependent;
+            end += usize::from(*missing == 0);
+        }
+    }
+    if end < count {
+        return Err(missing.iter().map(|&missing| missing > 0).collect());
+    }
+    Ok(Levels::from_level_of_each(&level))
+}

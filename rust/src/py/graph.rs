@@ -1,0 +1,311 @@
+//! `DependencyGraph`: ids in, ids out; the numbers stay in between.
+
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
+
+use super::errors::{error, guarded};
+use super::mapping::{self, Contents, Keys};
+use super::traverse::Traversal;
+use crate::error::Cycle;
+use crate::graph::{Graph, NumberTable};
+
+/// How many ids of a long cycle, and how many further defects, a message shows.
+const SHOWN: usize = 10;
+
+/// The strings of a graph, shared with its traversals.
+pub(super) struct Ids {
+    keys: Keys,
+    /// Numbers by content, made when first asked for.
+    index: OnceLock<NumberTable>,
+}
+
+impl Ids {
+    pub(super) fn get<'py>(&self, py: Python<'py>, node: u32) -> &Bound<'py, PyString> {
+        self.keys.get(py, node)
+    }
+
+    pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        self.keys.list(py, nodes)
+    }
+
+    /// Returns the number of an id; `NoSuchContainerError` when there is none.
+    pub(super) fn number(&self, py: Python<'_>, id: &Bound<'_, PyString>) -> PyResult<u32> {
+        self.find(py, id)?.ok_or_else(|| {
+            let message = format!(
+                "no container `{id}` in this graph\nhint: ids are the keys that it was made from"
+            );
+            error(py, "NoSuchContainerError", (message,))
+        })
+    }
+
+    fn find(&self, py: Python<'_>, id: &Bound<'_, PyString>) -> PyResult<Option<u32>> {
+        let index = if let Some(index) = self.index.get() {
+            index
+        } else {
+            let index = self.keys.index(py)?;
+            self.index.get_or_init(|| index)
+        };
+        self.keys.find(py, index, id)
+    }
+}
+
+/// What containers depend on, checked and in order.
+#[pyclass(frozen, module = "podcore._core")]
+pub(super) struct DependencyGraph {
+    ids: Arc<Ids>,
+    graph: Arc<Graph>,
+}
+
+#[pymethods]
+impl DependencyGraph {
+    #[new]
+    #[pyo3(signature = (mapping, /))]
+    fn new(mapping: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = mapping.py();
+        guarded(py, || {
+            let Contents {
+                keys,
+                dependencies,
+                unknown,
+            } = mapping::read(mapping)?;
+            let graph = if unknown.is_empty() {
+                Graph::new(dependencies)
+            } else {
+                Err(Graph::cycles(dependencies))
+            };
+            match graph {
+                Ok(graph) => Ok(Self {
+                    ids: Arc::new(Ids {
+                        keys,
+                        index: OnceLock::new(),
+                    }),
+                    graph: Arc::new(graph),
+                }),
+                Err(cycles) => Err(defects(py, &keys, &unknown, &cycles)?),
+            }
+        })
+    }
+
+    fn order<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        guarded(py, || self.ids.list(py, self.graph.levels().order()))
+    }
+
+    fn levels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyList>>> {
+        guarded(py, || {
+            self.graph
+                .levels()
+                .iter()
+                .map(|nodes| self.ids.list(py, nodes))
+                .collect()
+        })
+    }
+
+    #[getter]
+    fn roots<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        guarded(py, || self.ids.list(py, &self.graph.roots()))
+    }
+
+    #[getter]
+    fn leaves<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        guarded(py, || self.ids.list(py, &self.graph.leaves()))
+    }
+
+    #[pyo3(signature = (id, /))]
+    fn dependencies<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
+        self.about(id, Graph::dependencies)
+    }
+
+    #[pyo3(signature = (id, /))]
+    fn dependents<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
+        self.about(id, |graph, node| graph.dependents(node).to_vec())
+    }
+
+    #[pyo3(signature = (id, /))]
+    fn ancestors<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
+        self.about(id, Graph::ancestors)
+    }
+
+    #[pyo3(signature = (id, /))]
+    fn descendants<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
+        self.about(id, Graph::descendants)
+    }
+
+    #[pyo3(signature = (weights, /))]
+    fn critical_path<'py>(&self, weights: &Bound<'py, PyMapping>) -> PyResult<Bound<'py, PyList>> {
+        let py = weights.py();
+        guarded(py, || {
+            let weights = (0..self.graph.len() as u32)
+                .map(|node| weight(weights, self.ids.get(py, node)))
+                .collect::<PyResult<Vec<f64>>>()?;
+            self.ids.list(py, &self.graph.critical_path(&weights))
+        })
+    }
+
+    fn transitive_reduction<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        guarded(py, || {
+            let reduced = PyDict::new(py);
+            for (node, row) in (0_u32..).zip(self.graph.transitive_reduction().iter()) {
+                reduced.set_item(self.ids.get(py, node), self.ids.list(py, row)?)?;
+            }
+            Ok(reduced)
+        })
+    }
+
+    #[pyo3(signature = (*, reverse = false))]
+    fn traversal(&self, py: Python<'_>, reverse: bool) -> PyResult<Traversal> {
+        guarded(py, || {
+            Ok(Traversal::new(
+                Arc::clone(&self.ids),
+                Arc::clone(&self.graph),
+                reverse,
+            ))
+        })
+    }
+
+    fn __len__(&self) -> usize {
+        self.graph.len()
+    }
+
+    fn __contains__(&self, id: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = id.py();
+        guarded(py, || match id.cast::<PyString>() {
+            Ok(id) => Ok(self.ids.find(py, id)?.is_some()),
+            Err(_) => Ok(false),
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DependencyGraph of {} containers>", self.graph.len())
+    }
+}
+
+impl DependencyGraph {
+    /// Answers a question about one container with a list of others.
+    fn about<'py>(
+        &self,
+        id: &Bound<'py, PyString>,
+        question: impl FnOnce(&Graph, u32) -> Vec<u32>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = id.py();
+        guarded(py, || {
+            let node = self.ids.number(py, id)?;
+            self.ids.list(py, &question(&self.graph, node))
+        })
+    }
+}
+
+/// Reads the weight of one container.
+fn weight(weights: &Bound<'_, PyMapping>, id: &Bound<'_, PyString>) -> PyResult<f64> {
+    let py = id.py();
+    let invalid = |what: &str| {
+        let message = format!(
+            "the weight of container `{id}` {what}\n\
+             hint: give every container a finite weight of 0 or more"
+        );
+        error(py, "InvalidArgumentError", (message,))
+    };
+    if !weights.contains(id)? {
+        return Err(invalid("is missing"));
+    }
+    let value = weights.get_item(id)?;
+    let weight: f64 = value.extract().map_err(|_| {
+        PyTypeError::new_err(format!("the weight of container `{id}` must be a number"))
+    })?;
+    if !weight.is_finite() || weight < 0.0 {
+        return Err(invalid(&format!("is {weight}")));
+    }
+    Ok(weight)
+}
+
+/// Makes the exception for a mapping that is no graph: of the type of its first defect.
+#[cold]
+fn defects(
+    py: Python<'_>,
+    keys: &Keys,
+    unknown: &[(u32, Py<PyString>)],
+    cycles: &[Cycle],
+) -> PyResult<PyErr> {
+    let count = unknown.len() + cycles.len();
+    let mut texts = Vec::with_capacity(count.min(SHOWN + 1));
+    for (node, name) in unknown.iter().take(SHOWN + 1) {
+        texts.push(unknown_text(keys.get(py, *node), name.bind(py)));
+    }
+    for cycle in cycles.iter().take(SHOWN + 1 - texts.len()) {
+        texts.push(cycle_text(py, keys, cycle));
+    }
+    let further = further_text(&texts, count);
+
+    let mut exceptions: Vec<Bound<'_, PyAny>> = Vec::with_capacity(count);
+    let mut further = Some(further);
+    for (node, name) in unknown {
+        let (container, name) = (keys.get(py, *node), name.bind(py));
+        let message = format!(
+            "{}{}\nhint: create `{name}` in the same pod, or take it out of the dependencies of \
+             `{container}`",
+            unknown_text(container, name),
+            further.take().unwrap_or_default(),
+        );
+        let made = error(py, "UnknownDependencyError", (message, container, name));
+        exceptions.push(made.into_value(py).into_bound(py).into_any());
+    }
+    for cycle in cycles {
+        let message = format!(
+            "{}{}\nhint: take one of these dependencies out",
+            cycle_text(py, keys, cycle),
+            further.take().unwrap_or_default(),
+        );
+        let path = cycle
+            .0
+            .iter()
+            .chain(cycle.0.first())
+            .map(|&node| keys.get(py, node));
+        let path = PyTuple::new(py, path.collect::<Vec<_>>())?;
+        let made = error(py, "DependencyCycleError", (message, path));
+        exceptions.push(made.into_value(py).into_bound(py).into_any());
+    }
+    let raised = exceptions[0].clone();
+    let exceptions = PyTuple::new(py, exceptions)?;
+    raised.setattr("defects", exceptions)?;
+    Ok(PyErr::from_value(raised))
+}
+
+fn unknown_text(container: &Bound<'_, PyString>, name: &Bound<'_, PyString>) -> String {
+    format!("container `{container}` depends on `{name}`, which is not in the same pod")
+}
+
+/// Shows a cycle as `a → b → a`, the middle of a long one left out.
+fn cycle_text(py: Python<'_>, keys: &Keys, cycle: &Cycle) -> String {
+    let Some((&first, rest)) = cycle.0.split_first() else {
+        unreachable!("a cycle has a node");
+    };
+    let first = keys.get(py, first);
+    if rest.is_empty() {
+        return format!("container `{first}` depends on itself: {first} → {first}");
+    }
+    let mut text = format!("container `{first}` depends on itself by way of others: {first}");
+    // Writing to a String cannot fail.
+    for &node in rest.iter().take(SHOWN) {
+        let _ = write!(text, " → {}", keys.get(py, node));
+    }
+    if rest.len() > SHOWN {
+        let _ = write!(text, " → … ({} more)", rest.len() - SHOWN);
+    }
+    let _ = write!(text, " → {first}");
+    text
+}
+
+/// Tells of the defects after the first in lines of their own.
+fn further_text(texts: &[String], count: usize) -> String {
+    let mut further = String::new();
+    for text in texts.iter().skip(1) {
+        let _ = write!(further, "\nalso: {text}");
+    }
+    if count > texts.len() {
+        let _ = write!(further, "\nalso: {} more defects", count - texts.len());
+    }
+    further
+}

@@ -1,0 +1,799 @@
+//! Reads `Mapping[str, Iterable[str]]` into rows of node numbers, and keeps the caller's strings.
+//!
+//! From a hundred thousand nodes on nearly all time goes into waiting for memory, so this file
+//! works on groups: it asks for all cache lines that a group will touch, then touches them. That,
+//! and walking dicts and lists without making an object for each step, needs the C API: this is
+//! the one file of the binding in which unsafe code is allowed.
+//!
+//! A string is looked up by its address first, which reads nothing of the string itself; by
+//! content only when it is not the very object that is a key.
+//!
+//! Borrowed references are safe here because the interpreter lock is held throughout (abi3 modules
+//! cannot be loaded without one) and nothing between taking and using one can run Python code.
+//! Where something can, as with anything but exact built-in types, references are owned.
+#![allow(
+    unsafe_code,
+    reason = "the C API is what makes reading a large mapping fast"
+)]
+
+use std::cell::Cell;
+use std::ops::Range;
+use std::ptr;
+
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PyMapping, PySet, PyString};
+
+use super::errors::error;
+use crate::error::TooLarge;
+use crate::graph::{NumberTable, Rows};
+
+/// How many rows, or keys, are read at a time.
+const GROUP: usize = 32;
+/// How many look-ups by content are under way at a time.
+const LOOKUPS: usize = 32;
+/// How far ahead objects are fetched in plain walks over them.
+const AHEAD: usize = 16;
+/// Working memory up to this size stays with the thread for the next graph.
+const KEPT_BYTES: usize = 256 * 1024;
+/// Rows up to this length are searched for duplicates one by one.
+const SHORT_ROW: usize = 16;
+const NOT_FOUND: u32 = u32::MAX;
+
+/// What is in a mapping.
+pub(super) struct Contents {
+    pub(super) keys: Keys,
+    /// For each key the numbers of its dependencies, without duplicates.
+    pub(super) dependencies: Rows,
+    /// What is no key: the number of the container, and the dependency that it names.
+    pub(super) unknown: Vec<(u32, Py<PyString>)>,
+}
+
+/// Reads a mapping.
+///
+/// # Errors
+///
+/// `TypeError` for what is not a mapping of str to iterables of str, `InvalidArgumentError` for a
+/// single str in place of an iterable, `RuntimeError` when the mapping changes meanwhile, and
+/// whatever its own methods raise.
+pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
+    if let Ok(dict) = mapping.cast_exact::<PyDict>()
+        && let Some(contents) = read_exact(dict)?
+    {
+        return Ok(contents);
+    }
+    let (plain, originals) = to_builtin_types(mapping)?;
+    let mut contents = read_exact(&plain)?
+        .ok_or_else(|| PyRuntimeError::new_err("the copy of a mapping changed while being read"))?;
+    contents.keys.shown = Some(originals);
+    Ok(contents)
+}
+
+/// The caller's own strings by node number.
+pub(super) struct Keys {
+    /// Exact str, to be compared.
+    names: Vec<Py<PyString>>,
+    /// What the caller gave, where that was something else than exact str.
+    shown: Option<Vec<Py<PyString>>>,
+}
+
+impl Keys {
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns the string that the caller gave.
+    pub(super) fn get<'py>(&self, py: Python<'py>, node: u32) -> &Bound<'py, PyString> {
+        self.shown.as_ref().unwrap_or(&self.names)[node as usize].bind(py)
+    }
+
+    /// Returns a new list of some of the strings.
+    pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let strings = self.shown.as_ref().unwrap_or(&self.names);
+        // SAFETY: `PyList_New` returns a new list or null with an exception set.
+        let list = unsafe {
+            Bound::from_owned_ptr_or_err(py, ffi::PyList_New(nodes.len().cast_signed()))?
+                .cast_into_unchecked::<PyList>()
+        };
+        for (place, &node) in nodes.iter().enumerate() {
+            if let Some(&later) = nodes.get(place + AHEAD) {
+                prefetch(strings[later as usize].as_ptr());
+            }
+            let string = strings[node as usize].clone_ref(py).into_ptr();
+            // SAFETY: nobody else knows the list yet, `place` is within it, and the call takes
+            // over the reference that was just made.
+            unsafe { ffi::PyList_SetItem(list.as_ptr(), place.cast_signed(), string) };
+        }
+        Ok(list)
+    }
+
+    /// Returns a table for `find`.
+    pub(super) fn index(&self, py: Python<'_>) -> PyResult<NumberTable> {
+        let mut table = NumberTable::default();
+        self.fill_by_content(py, &mut table)?;
+        Ok(table)
+    }
+
+    /// Returns the number of a str of equal content.
+    pub(super) fn find(
+        &self,
+        py: Python<'_>,
+        index: &NumberTable,
+        id: &Bound<'_, PyString>,
+    ) -> PyResult<Option<u32>> {
+        let id = exact(id)?;
+        let hash = content_hash(py, id.as_ptr())?;
+        Ok(index.find(hash, hash as u32, |number| self.equal(number, id.as_ptr())))
+    }
+
+    fn fill_by_content(&self, py: Python<'_>, table: &mut NumberTable) -> PyResult<()> {
+        table.reset(self.names.len());
+        let mut hashes = [0; LOOKUPS];
+        for (group, names) in self.names.chunks(LOOKUPS).enumerate() {
+            for name in names {
+                prefetch(name.as_ptr());
+            }
+            for (hash, name) in hashes.iter_mut().zip(names) {
+                *hash = content_hash(py, name.as_ptr())?;
+                prefetch(table.slot(*hash));
+            }
+            for (place, &hash) in hashes[..names.len()].iter().enumerate() {
+                table.insert(hash, hash as u32, (group * LOOKUPS + place) as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a key and another exact str have the same content.
+    #[inline]
+    fn equal(&self, number: u32, other: *mut ffi::PyObject) -> bool {
+        let name = self.names[number as usize].as_ptr();
+        // SAFETY: both are exact str and alive: comparing them runs no Python code, and cannot
+        // fail as they have been hashed before.
+        name == other || unsafe { ffi::PyUnicode_Compare(name, other) == 0 }
+    }
+}
+
+impl Drop for Keys {
+    /// Drops the references faster than one by one; without an interpreter they drop themselves.
+    fn drop(&mut self) {
+        if self.names.len() <= AHEAD {
+            return;
+        }
+        Python::try_attach(|py| {
+            for mut strings in [Some(std::mem::take(&mut self.names)), self.shown.take()]
+                .into_iter()
+                .flatten()
+            {
+                while let Some(string) = strings.pop() {
+                    if let Some(place) = strings.len().checked_sub(AHEAD) {
+                        prefetch(strings[place].as_ptr());
+                    }
+                    string.drop_ref(py);
+                }
+            }
+        });
+    }
+}
+
+/// Where a str object is in memory, as the key of a table.
+///
+/// Addresses that do not fit into the 32 bits of a tag are not entered; such strings are found by
+/// content.
+#[derive(Clone, Copy)]
+struct Addresses {
+    base: usize,
+}
+
+impl Addresses {
+    /// How objects of the interpreter are aligned on 64-bit machines, in bytes.
+    const ALIGNMENT: usize = 16;
+    /// Half of the span of memory that tags can tell apart.
+    const REACH: usize = (Self::ALIGNMENT << 31) & usize::MAX;
+
+    /// Returns a numbering of the memory around an object.
+    fn around(object: *mut ffi::PyObject) -> Self {
+        Self {
+            base: object.addr().saturating_sub(Self::REACH) & !(Self::ALIGNMENT - 1),
+        }
+    }
+
+    #[inline]
+    fn tag(self, object: *mut ffi::PyObject) -> Option<u32> {
+        let distance = object.addr().wrapping_sub(self.base);
+        u32::try_from(distance / Self::ALIGNMENT)
+            .ok()
+            .filter(|_| distance.is_multiple_of(Self::ALIGNMENT))
+    }
+}
+
+/// Working memory of a read, kept by the thread while it is small: a graph of ten nodes would
+/// otherwise spend most of its time on allocations.
+#[derive(Default)]
+struct Scratch {
+    by_address: NumberTable,
+    /// Borrowed: the dependencies of each key.
+    values: Vec<*mut ffi::PyObject>,
+    /// Borrowed: the dependencies of a group of keys, one after the other.
+    items: Vec<*mut ffi::PyObject>,
+    /// For each of the group the end of its `items`.
+    ends: Vec<usize>,
+    /// The numbers of `items`.
+    found: Vec<u32>,
+    /// Places in `items` that were not found by address.
+    missed: Vec<usize>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Reads a dict of exact built-in types; returns None when it has others.
+fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
+    let mut scratch = SCRATCH.take().unwrap_or_default();
+    let result = Reader::new(dict, &mut scratch).and_then(|reader| match reader {
+        Some(reader) => reader.read(),
+        None => Ok(None),
+    });
+    let bytes = scratch.by_address.bytes()
+        + (scratch.values.capacity() + scratch.items.capacity() + scratch.missed.capacity())
+            * size_of::<usize>();
+    if bytes <= KEPT_BYTES {
+        SCRATCH.set(Some(scratch));
+    }
+    result
+}
+
+struct Reader<'py, 's> {
+    py: Python<'py>,
+    scratch: &'s mut Scratch,
+    addresses: Addresses,
+    by_content: Option<NumberTable>,
+    contents: Contents,
+    /// Owned: the values from some point on, once something could run Python code.
+    held: Vec<Py<PyAny>>,
+    /// Owned: the items of the current group, likewise.
+    held_items: Vec<Py<PyAny>>,
+    /// Numbers the rows that contained each node last, for long rows.
+    last_row: Vec<u32>,
+    strays: Vec<Stray>,
+    /// How many groups are looked up by content right away, as looking by address was in vain.
+    by_content_groups: u32,
+}
+
+/// What is in the way of the fast path.
+enum Stop {
+    /// Something is not of an exact built-in type.
+    OtherType,
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Stop {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl<'py, 's> Reader<'py, 's> {
+    /// Reads the keys; returns None when one is not an exact str.
+    fn new(dict: &Bound<'py, PyDict>, scratch: &'s mut Scratch) -> PyResult<Option<Self>> {
+        let count = dict.len();
+        if count >= NOT_FOUND as usize {
+            return Err(too_large(TooLarge));
+        }
+        scratch.values.clear();
+        scratch.values.reserve(count);
+        scratch.by_address.reset(count);
+        let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
+        let mut addresses = None;
+        let mut position = 0;
+        let mut group = [ptr::null_mut(); GROUP];
+        loop {
+            let mut size = 0;
+            while size < GROUP {
+                let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
+                // SAFETY: a live dict, which cannot change as no Python code runs in this loop.
+                let more = unsafe {
+                    ffi::PyDict_Next(
+                        dict.as_ptr(),
+                        &raw mut position,
+                        &raw mut key,
+                        &raw mut value,
+                    )
+                };
+                if more == 0 {
+                    break;
+                }
+                let addresses = *addresses.get_or_insert_with(|| Addresses::around(key));
+                if let Some(tag) = addresses.tag(key) {
+                    prefetch(scratch.by_address.slot(tag.into()));
+                }
+                prefetch(key);
+                scratch.values.push(value);
+                group[size] = key;
+                size += 1;
+            }
+            for &key in &group[..size] {
+                // SAFETY: the dict holds its keys.
+                if unsafe { ffi::PyUnicode_CheckExact(key) } == 0 {
+                    return Ok(None);
+                }
+                if let Some(tag) = addresses.and_then(|addresses| addresses.tag(key)) {
+                    scratch
+                        .by_address
+                        .insert(tag.into(), tag, names.len() as u32);
+                }
+                // SAFETY: a live str, as was just seen.
+                names.push(unsafe {
+                    Bound::from_borrowed_ptr(dict.py(), key)
+                        .cast_into_unchecked()
+                        .unbind()
+                });
+            }
+            if size < GROUP {
+                break;
+            }
+        }
+        let dependencies = Rows::with_capacity(count, count);
+        Ok(Some(Self {
+            py: dict.py(),
+            scratch,
+            addresses: addresses.unwrap_or(Addresses { base: 0 }),
+            by_content: None,
+            contents: Contents {
+                keys: Keys { names, shown: None },
+                dependencies,
+                unknown: Vec::new(),
+            },
+            held: Vec::new(),
+            held_items: Vec::new(),
+            last_row: Vec::new(),
+            strays: Vec::new(),
+            by_content_groups: 0,
+        }))
+    }
+
+    /// Reads the rows; returns None when something is not of an exact built-in type.
+    fn read(mut self) -> PyResult<Option<Contents>> {
+        let mut begin = 0;
+        while begin < self.scratch.values.len() {
+            match self.read_group(begin) {
+                Ok(()) => begin += GROUP,
+                Err(Stop::OtherType) => return Ok(None),
+                Err(Stop::Raised(error)) => return Err(error),
+            }
+        }
+        self.contents.unknown = without_duplicates(self.py, &self.strays)?;
+        Ok(Some(self.contents))
+    }
+
+    fn read_group(&mut self, begin: usize) -> Result<(), Stop> {
+        let count = self.scratch.values.len();
+        let end = count.min(begin + GROUP);
+        // What the group after the next one needs first, and the next one second.
+        let (next_end, after_end) = (count.min(end + GROUP), count.min(end + 2 * GROUP));
+        for &value in &self.scratch.values[next_end..after_end] {
+            prefetch(value);
+        }
+        for &value in &self.scratch.values[end..next_end] {
+            prefetch_items(value);
+        }
+
+        self.scratch.items.clear();
+        self.scratch.ends.clear();
+        self.held_items.clear();
+        let mut has_sets = false;
+        for place in begin..end {
+            let value = self.scratch.values[place];
+            if !self.held.is_empty() || !self.gather(value)? {
+                has_sets = true;
+                break;
+            }
+            self.scratch.ends.push(self.scratch.items.len());
+        }
+        if has_sets {
+            self.hold_values(begin);
+            self.scratch.items.clear();
+            self.scratch.ends.clear();
+            for place in begin..end {
+                self.gather_owned(self.scratch.values[place])?;
+                self.scratch.ends.push(self.scratch.items.len());
+            }
+        }
+
+        self.look_up()?;
+        self.write_rows(begin)?;
+        Ok(())
+    }
+
+    /// Adds the items of a list or tuple to those of the group; returns false for a set.
+    #[inline]
+    fn gather(&mut self, value: *mut ffi::PyObject) -> Result<bool, Stop> {
+        // SAFETY: the dict, or `held`, keeps the value alive; the functions called are those for
+        // its exact type, and the places asked for are within its size. No Python code runs.
+        unsafe {
+            if ffi::PyList_CheckExact(value) != 0 {
+                for place in 0..ffi::PyList_Size(value) {
+                    self.add(ffi::PyList_GetItem(value, place));
+                }
+            } else if ffi::PyTuple_CheckExact(value) != 0 {
+                for place in 0..ffi::PyTuple_Size(value) {
+                    self.add(ffi::PyTuple_GetItem(value, place));
+                }
+            } else if is_exact_set(value) {
+                return Ok(false);
+            } else {
+                return Err(Stop::OtherType);
+            }
+        }
+        Ok(true)
+    }
+
+    #[inline]
+    fn add(&mut self, item: *mut ffi::PyObject) {
+        self.scratch.items.push(item);
+        if self.by_content_groups == 0
+            && let Some(tag) = self.addresses.tag(item)
+        {
+            prefetch(self.scratch.by_address.slot(tag.into()));
+        }
+    }
+
+    /// Takes references to all values from a point on.
+    ///
+    /// Walking a set makes an iterator, which can start a garbage collection, which can run any
+    /// Python code. Nothing has run since the values were borrowed when this is first called.
+    fn hold_values(&mut self, begin: usize) {
+        if self.held.is_empty() {
+            for &value in &self.scratch.values[begin..] {
+                // SAFETY: the dict has not changed since it gave the value.
+                self.held
+                    .push(unsafe { Bound::from_borrowed_ptr(self.py, value) }.unbind());
+            }
+        }
+    }
+
+    /// As `gather`, for sets too, and with references to all items.
+    fn gather_owned(&mut self, value: *mut ffi::PyObject) -> Result<(), Stop> {
+        let first = self.scratch.items.len();
+        // SAFETY: `held` keeps the value alive.
+        let set = unsafe { is_exact_set(value) };
+        if !set {
+            self.gather(value)?;
+            for &item in &self.scratch.items[first..] {
+                // SAFETY: no Python code has run since `gather` borrowed it from its list.
+                self.held_items
+                    .push(unsafe { Bound::from_borrowed_ptr(self.py, item) }.unbind());
+            }
+            return Ok(());
+        }
+        // SAFETY: `held` keeps the value alive.
+        let set = unsafe { Bound::from_borrowed_ptr(self.py, value) };
+        for item in set.try_iter()? {
+            let item = item?;
+            self.add(item.as_ptr());
+            self.held_items.push(item.unbind());
+        }
+        Ok(())
+    }
+
+    /// Finds the numbers of the group's items.
+    fn look_up(&mut self) -> Result<(), Stop> {
+        let scratch = &mut *self.scratch;
+        scratch.found.clear();
+        scratch.missed.clear();
+        if self.by_content_groups > 0 {
+            self.by_content_groups -= 1;
+            scratch.found.resize(scratch.items.len(), NOT_FOUND);
+            scratch.missed.extend(0..scratch.items.len());
+        } else {
+            for (place, &item) in scratch.items.iter().enumerate() {
+                let number = self
+                    .addresses
+                    .tag(item)
+                    .and_then(|tag| scratch.by_address.find(tag.into(), tag, |_| true));
+                if number.is_none() {
+                    scratch.missed.push(place);
+                }
+                scratch.found.push(number.unwrap_or(NOT_FOUND));
+            }
+            if scratch.missed.len() * 2 > scratch.items.len() {
+                self.by_content_groups = 63;
+            }
+        }
+        if self.scratch.missed.is_empty() {
+            Ok(())
+        } else {
+            self.look_up_by_content()
+        }
+    }
+
+    fn look_up_by_content(&mut self) -> Result<(), Stop> {
+        let (py, keys) = (self.py, &self.contents.keys);
+        let table = match &mut self.by_content {
+            Some(table) => table,
+            none => {
+                let table = none.insert(NumberTable::default());
+                keys.fill_by_content(py, table)?;
+                table
+            }
+        };
+        let Scratch {
+            items,
+            found,
+            missed,
+            ..
+        } = &mut *self.scratch;
+        let mut hashes = [0; LOOKUPS];
+        for places in missed.chunks(LOOKUPS) {
+            for &place in places {
+                prefetch_string(items[place]);
+            }
+            for (hash, &place) in hashes.iter_mut().zip(places) {
+                // SAFETY: alive, as its list is, or as it is in `held_items`.
+                if unsafe { ffi::PyUnicode_CheckExact(items[place]) } == 0 {
+                    return Err(Stop::OtherType);
+                }
+                *hash = content_hash(py, items[place])?;
+                prefetch(table.slot(*hash));
+            }
+            let hashes = &hashes[..places.len()];
+            for &hash in hashes {
+                if let Some(candidate) = table.find(hash, hash as u32, |_| true) {
+                    prefetch_string(keys.names[candidate as usize].as_ptr());
+                }
+            }
+            for (&hash, &place) in hashes.iter().zip(places) {
+                let number =
+                    table.find(hash, hash as u32, |number| keys.equal(number, items[place]));
+                found[place] = number.unwrap_or(NOT_FOUND);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the group's rows without duplicates, and notes what was not found.
+    fn write_rows(&mut self, begin: usize) -> PyResult<()> {
+        let mut first = 0;
+        for place in 0..self.scratch.ends.len() {
+            let (row, end) = (begin + place, self.scratch.ends[place]);
+            let numbers = &self.scratch.found[first..end];
+            let rows = &mut self.contents.dependencies;
+            let long = numbers.len() > SHORT_ROW;
+            if long && self.last_row.is_empty() {
+                self.last_row.resize(self.contents.keys.len(), NOT_FOUND);
+            }
+            let mut complete = true;
+            for &number in numbers {
+                if number == NOT_FOUND {
+                    complete = false;
+                } else if long {
+                    let last = &mut self.last_row[number as usize];
+                    if *last != row as u32 {
+                        *last = row as u32;
+                        rows.push(number);
+                    }
+                } else if !rows.unfinished().contains(&number) {
+                    rows.push(number);
+                }
+            }
+            rows.end_row().map_err(too_large)?;
+            if !complete {
+                self.note_strays(row, first..end);
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// Notes the dependencies of a row that are no keys. Makes no Python object: see `hold_values`.
+    #[cold]
+    fn note_strays(&mut self, row: usize, places: Range<usize>) {
+        // SAFETY: the dict, or `held`, keeps the value alive.
+        let in_set = unsafe { is_exact_set(self.scratch.values[row]) };
+        for place in places {
+            if self.scratch.found[place] == NOT_FOUND {
+                // SAFETY: a str, as it has been looked up by content, and alive, as its list is,
+                // or as it is in `held_items`.
+                let name = unsafe {
+                    Bound::from_borrowed_ptr(self.py, self.scratch.items[place])
+                        .cast_into_unchecked()
+                };
+                self.strays.push(Stray {
+                    row: row as u32,
+                    name: name.unbind(),
+                    in_set,
+                });
+            }
+        }
+    }
+}
+
+/// A dependency that is no key, as it is met.
+struct Stray {
+    row: u32,
+    name: Py<PyString>,
+    in_set: bool,
+}
+
+/// Drops the duplicates in each row; sorts those that come from a set, whose order differs from
+/// run to run.
+fn without_duplicates(py: Python<'_>, strays: &[Stray]) -> PyResult<Vec<(u32, Py<PyString>)>> {
+    let mut unknown = Vec::new();
+    for row in strays.chunk_by(|a, b| a.row == b.row) {
+        let names = PyDict::new(py);
+        for stray in row {
+            names.set_item(&stray.name, ())?;
+        }
+        let names = names.keys();
+        if row[0].in_set {
+            names.sort()?;
+        }
+        for name in names {
+            unknown.push((row[0].row, name.cast_into::<PyString>()?.unbind()));
+        }
+    }
+    Ok(unknown)
+}
+
+/// Copies any mapping into a dict of lists, all of exact types; returns the caller's keys too.
+fn to_builtin_types<'py>(
+    mapping: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyDict>, Vec<Py<PyString>>)> {
+    let py = mapping.py();
+    let Ok(mapping) = mapping.cast::<PyMapping>() else {
+        let message = format!(
+            "dependencies must be a mapping of str to iterables of str, not {}",
+            mapping.get_type().name()?
+        );
+        return Err(PyTypeError::new_err(message));
+    };
+    let count = mapping.len()?;
+    let plain = PyDict::new(py);
+    let mut originals = Vec::with_capacity(count);
+    for key in mapping.try_iter()? {
+        let key = key?;
+        let Ok(key) = key.cast_into::<PyString>() else {
+            return Err(PyTypeError::new_err(
+                "every key of the dependencies must be a str",
+            ));
+        };
+        let value = mapping.get_item(&key).map_err(|error| {
+            if error.is_instance_of::<PyKeyError>(py) {
+                changed()
+            } else {
+                error
+            }
+        })?;
+        let name = exact(&key)?;
+        if plain.contains(&name)? {
+            let message = format!(
+                "container `{name}` appears more than once among the keys\n\
+                 hint: give all its dependencies under one key"
+            );
+            return Err(error(py, "InvalidArgumentError", (message,)));
+        }
+        plain.set_item(&name, list_of_exact(&name, &value)?)?;
+        originals.push(key.unbind());
+    }
+    if mapping.len()? != count || plain.len() != count {
+        return Err(changed());
+    }
+    Ok((plain, originals))
+}
+
+/// Copies the dependencies of one container into a list of exact str.
+fn list_of_exact<'py>(
+    name: &Bound<'py, PyString>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
+    let py = name.py();
+    let list = PyList::empty(py);
+    if value.is_instance_of::<PyString>() {
+        let message = format!(
+            "the dependencies of container `{name}` are a single str\n\
+             hint: put it into a list, as every letter would count as a dependency otherwise"
+        );
+        return Err(error(py, "InvalidArgumentError", (message,)));
+    }
+    let items = value.try_iter().map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(py) {
+            not_strings(name)
+        } else {
+            error
+        }
+    })?;
+    for item in items {
+        let item = item?;
+        list.append(exact(
+            item.cast::<PyString>().map_err(|_| not_strings(name))?,
+        )?)?;
+    }
+    if value.is_instance_of::<PySet>() || value.is_instance_of::<PyFrozenSet>() {
+        list.sort()?;
+    }
+    Ok(list)
+}
+
+fn not_strings(name: &Bound<'_, PyString>) -> PyErr {
+    PyTypeError::new_err(format!(
+        "the dependencies of container `{name}` must be an iterable of str"
+    ))
+}
+
+fn changed() -> PyErr {
+    PyRuntimeError::new_err("the dependencies were changed while they were read")
+}
+
+fn too_large(error: TooLarge) -> PyErr {
+    pyo3::exceptions::PyOverflowError::new_err(error.to_string())
+}
+
+/// Returns the same string as an exact str.
+fn exact<'py>(string: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: a live str; the call returns a new reference to an exact one, or null with an
+    // exception set.
+    unsafe {
+        let plain = ffi::PyUnicode_FromObject(string.as_ptr());
+        Ok(Bound::from_owned_ptr_or_err(string.py(), plain)?.cast_into_unchecked())
+    }
+}
+
+/// Returns the hash of an exact str.
+#[inline]
+fn content_hash(py: Python<'_>, string: *mut ffi::PyObject) -> PyResult<u64> {
+    // SAFETY: the callers pass exact str that are alive; hashing one runs no Python code.
+    let hash = unsafe { ffi::PyObject_Hash(string) };
+    if hash == -1 {
+        Err(PyErr::fetch(py))
+    } else {
+        Ok(hash.cast_unsigned() as u64)
+    }
+}
+
+/// Returns whether an object is an exact set or frozenset.
+///
+/// # Safety
+///
+/// The object is alive.
+#[inline]
+unsafe fn is_exact_set(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: as the caller promises; only the type is read.
+    unsafe { ffi::PySet_CheckExact(object) != 0 || ffi::PyFrozenSet_CheckExact(object) != 0 }
+}
+
+/// Asks for the cache line at an address, which may be any.
+#[inline]
+fn prefetch<T>(address: *const T) {
+    // SAFETY: a prefetch is a hint; it neither reads nor faults, whatever the address.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// Asks for the cache lines of a str of the length of an id.
+#[inline]
+fn prefetch_string(string: *mut ffi::PyObject) {
+    let first = string.cast_const().cast::<u8>();
+    prefetch(first);
+    prefetch(first.wrapping_add(64));
+    prefetch(first.wrapping_add(112));
+}
+
+/// Asks for the array behind a list, which is an object of its own in memory.
+#[inline]
+fn prefetch_items(value: *mut ffi::PyObject) {
+    // SAFETY: the callers pass live objects. An exact list is larger than four words in every
+    // version of CPython (head, type, length, array, capacity). If the fourth were something else
+    // one day, then a useless address would be prefetched, and nothing worse.
+    unsafe {
+        if ffi::PyList_CheckExact(value) != 0 {
+            prefetch(*value.cast::<*const u8>().add(3));
+        }
+    }
+}

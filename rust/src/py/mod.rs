@@ -1,0 +1,21 @@
+//! The thin Python binding: converts, and hands every decision to the pure modules.
+
+use pyo3::prelude::*;
+
+mod errors;
+mod graph;
+mod kernel;
+mod lock;
+mod mapping;
+mod traverse;
+
+/// The Rust core of podcore.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::errors::panic_for_test;
+    #[pymodule_export]
+    use super::graph::DependencyGraph;
+    #[pymodule_export]
+    use super::traverse::Traversal;
+}
