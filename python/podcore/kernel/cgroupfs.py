@@ -1,0 +1,87 @@
+"""Reading and writing the small files of a cgroup, whose directory may go away at any time."""
+
+import errno
+import os
+
+# A file of a removed cgroup that was opened before says ENODEV.
+_GONE = (errno.ENOENT, errno.ENODEV)
+
+
+def is_gone(error: OSError) -> bool:
+    """Says whether an error means that the cgroup is not there."""
+    return error.errno in _GONE
+
+
+def read(path: str) -> bytes:
+    """Returns a file as a whole.
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(fd, 16384)
+        # Small files come in one piece; only the list of processes can be longer.
+        if len(data) < 2048:
+            return data
+        parts = [data]
+        while part := os.read(fd, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def find(path: str) -> bytes | None:
+    """Returns a file as a whole, or None when it is not there."""
+    try:
+        return read(path)
+    except OSError as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+def write(path: str, data: bytes) -> None:
+    """Writes to a control file, which takes it as a whole or not at all.
+
+    Raises:
+        OSError: as the kernel says.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def children(directory: str) -> list[str]:
+    """Returns the paths of the cgroups right below one, sorted; none when it is not there."""
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError as error:
+        if is_gone(error):
+            return []
+        raise
+
+
+def tree(directory: str) -> list[str]:
+    """Returns a cgroup's directory and those of all cgroups below it, parents first."""
+    found = [directory]
+    for each in found:
+        found.extend(children(each))
+    return found
+
+
+def processes(directory: str) -> set[int]:
+    """Returns the processes in a cgroup itself, without those below; none when it is not there."""
+    try:
+        data = read(f"{directory}/cgroup.procs")
+    except OSError as error:
+        # A threaded cgroup of v2 shows its processes only at the top of its threaded subtree.
+        if is_gone(error) or error.errno == errno.EOPNOTSUPP:
+            return set()
+        raise
+    # 0 is a process of a pid namespace that can't be seen from here.
+    return {int(pid) for pid in data.split() if pid != b"0"}

@@ -1,0 +1,82 @@
+"""The table of mounts of this mount namespace."""
+
+import os
+import re
+from dataclasses import dataclass
+
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class MountEntry:
+    """A line of ``/proc/PID/mountinfo``.
+
+    Attributes:
+        id, parent: mount ids.
+        root: which directory of the file system is mounted.
+        target: where.
+        fstype: such as ``overlay``.
+        options: those of the mount and those of the file system, such as ``rw`` or ``lowerdir=…``.
+    """
+
+    id: int
+    parent: int
+    root: str
+    target: str
+    fstype: str
+    options: tuple[str, ...]
+
+
+def unescape(field: bytes) -> str:
+    r"""Returns a field of mountinfo with its ``\040`` and the like turned back into characters."""
+    if b"\\" in field:
+        field = _ESCAPE.sub(lambda found: bytes((int(found[1], 8) & 0xFF,)), field)
+    return os.fsdecode(field)
+
+
+def parse(data: bytes) -> list[MountEntry]:
+    """Returns the mounts of a mountinfo file in its order; lines that say nothing are skipped."""
+    found = []
+    for line in data.split(b"\n"):
+        before, separator, after = line.partition(b" - ")
+        left, right = before.split(b" "), after.split(b" ")
+        if not separator or len(left) < 6 or len(right) < 3:
+            continue
+        if not (left[0].isdigit() and left[1].isdigit()):
+            continue
+        options = unescape(left[5]).split(",") + unescape(right[2]).split(",")
+        found.append(
+            MountEntry(
+                int(left[0]),
+                int(left[1]),
+                unescape(left[3]),
+                unescape(left[4]),
+                unescape(right[0]),
+                tuple(options),
+            )
+        )
+    return found
+
+
+def mounts(proc: str = "/proc") -> list[MountEntry]:
+    """Returns the mounts of this mount namespace, oldest first."""
+    with open(f"{proc}/self/mountinfo", "rb") as file:
+        return parse(file.read())
+
+
+def below(path: str) -> list[str]:
+    """Returns the mount points at ``path`` or below it, deepest first; stacked ones repeat.
+
+    Args:
+        path: absolute, without symbolic links.
+    """
+    path = path.rstrip("/")
+    inside = path + "/"
+    found = [m.target for m in mounts() if m.target == path or m.target.startswith(inside)]
+    # Newest first among equals, so that what was mounted last comes off first.
+    return sorted(found[::-1], key=lambda target: -target.count("/"))
+
+
+def mounted(path: str) -> bool:
+    """Says whether something is mounted at exactly that path."""
+    return any(mount.target == path for mount in mounts())
