@@ -1,0 +1,388 @@
+"""conmon, the monitor of one container: launching it, and understanding what it answers.
+
+conmon starts the OCI runtime's ``create``, keeps the container's stdio, writes its log and, at the
+end, its exit file. It reads its two descriptors from the environment: it waits for a byte (or the
+end!) of ``_OCI_STARTPIPE`` before it does anything, then forks and lets its first process, the
+front, exit; what came of ``create`` arrives on ``_OCI_SYNCPIPE`` as one line of JSON,
+``{"data": pid}`` or ``{"data": -1, "message": "..."}`` (conmon's ``src/conmon.c``, ``ctr_exit.c``).
+"""
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from podcore import programs, runtime_log
+from podcore.deadlines import Deadline
+from podcore.errors import (
+    MonitorError,
+    MonitorProtocolError,
+    OCIRuntimeError,
+    OCIRuntimeTimeoutError,
+)
+from podcore.kernel import command, exhaustion, process
+from podcore.kernel.files import read_capped
+from podcore.records import ProcessIdentity
+
+_INSTALL = "hint: `apt-get install conmon`, or name it: `Engine(conmon=...)`"
+_ELSEWHERE = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/lib/podman")
+
+_ANSWER_CAP = 65536
+_MAX_PID = 1 << 22  # PID_MAX_LIMIT of the kernel
+# Seconds for a monitor to end by itself after it has said that `create` failed.
+_GRACE = 2.0
+# Seconds for a killed process to go.
+_KILL = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What a monitor is started with.
+
+    Attributes:
+        container_id: checked; the runtime knows the container by it.
+        name: the container's name, for messages.
+        bundle: the bundle directory, not shared: conmon binds its attach socket there.
+        runtime: absolute path.
+        runtime_arguments: the runtime's global arguments, ``--root`` and ``--log`` among them.
+        pid_file: where the runtime puts the pid of the container's process; a path that was never
+            used before, for runc refuses one that a killed runc has left half done.
+        monitor_pid_file: likewise for conmon's own.
+        exit_dir: conmon leaves the exit code in a file with the container's id here.
+        persist_dir: and as ``exit``, with ``oom`` when that happened, here; its working directory.
+        log_path: the log, in the k8s-file format.
+        log_size_max: bytes after which conmon begins the log anew; None for never.
+        terminal: the container gets a pseudo-terminal.
+        stdin: its stdin stays open for an attached client, instead of being /dev/null.
+        place: called with the pid of the front process before that does anything, to move it to
+            the monitors' cgroup.
+        runtime_log: the file that ``--log`` among ``runtime_arguments`` names.
+    """
+
+    container_id: str
+    name: str
+    bundle: str
+    runtime: str
+    runtime_arguments: Sequence[str]
+    pid_file: str
+    monitor_pid_file: str
+    exit_dir: str
+    persist_dir: str
+    log_path: str
+    log_size_max: int | None = None
+    terminal: bool = False
+    stdin: bool = False
+    place: Callable[[int], None]
+    runtime_log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A created container: its monitor, and its process that waits for the runtime's ``start``."""
+
+    monitor: ProcessIdentity
+    init: ProcessIdentity
+
+
+@dataclass(frozen=True)
+class Conmon:
+    """The conmon program of this host.
+
+    Attributes:
+        path: absolute.
+    """
+
+    path: str
+
+    @classmethod
+    def find(cls, path: str | None = None) -> "Conmon":
+        """Returns the conmon at ``path``, or the first one in PATH and the usual directories.
+
+        Raises:
+            MonitorError: there is none, or one that others could have replaced.
+        """
+        if path is None:
+            found = programs.find("conmon", os.environ.get("PATH", ""), _ELSEWHERE)
+            if found is None:
+                raise MonitorError(f"the monitor `conmon` is not installed\n{_INSTALL}")
+        else:
+            found = os.path.abspath(path)
+        if objection := programs.objection(found):
+            raise MonitorError(f"the monitor `{found}` can't be used: {objection}\n{_INSTALL}")
+        return cls(found)
+
+    @cached_property
+    def version(self) -> str:
+        """Its version, such as ``2.1.6``; asked once.
+
+        Raises:
+            MonitorError: it does not run or is something else than conmon.
+        """
+        try:
+            done = command.run([self.path, "--version"], timeout=10.0)
+        except OSError as error:
+            raise exhaustion.typed(error, f"run `{self.path}`") or MonitorError(
+                f"the monitor `{self.path}` does not run: {error}\n{_INSTALL}"
+            ) from error
+        known = re.match(rb"conmon version (\S+)", done.stdout)
+        if done.returncode != 0 or known is None:
+            raise MonitorError(f"`{self.path}` is not conmon\n{_INSTALL}")
+        return known[1].decode("utf-8", "replace")
+
+    def launch(self, launch: Launch, deadline: Deadline) -> Launched:
+        """Starts a monitor that creates the container; returns when it has said that it has.
+
+        When this raises, neither the monitor nor the runtime that it started runs any more; a
+        process of the container may (it is in the container's cgroup), and what the runtime left in
+        its own state directory is the caller's to delete.
+
+        Raises:
+            OCIRuntimeError: the runtime could not create the container.
+            OCIRuntimeTimeoutError: nothing was heard until the deadline.
+            MonitorError: conmon does not run or gave up.
+            MonitorProtocolError: conmon answered nothing, or something unintelligible.
+            ResourceExhaustedError: no descriptors, processes or memory for it.
+        """
+        fds: list[int] = []
+        try:
+            sync_reader, sync_writer, start_reader, start_writer = _pipes(fds)
+            fds.append(complaints := os.memfd_create("conmon-stderr"))
+            front = self._spawn(launch, complaints, sync_writer, start_reader)
+            try:
+                for fd in (sync_writer, start_reader):
+                    fds.remove(fd)
+                    os.close(fd)
+                launch.place(front.pid)
+                os.write(start_writer, b"\n")
+                answer = _read_answer(sync_reader, deadline)
+                # The front has exited long before `create` is through; its pid file is complete
+                # when it is gone.
+                front.wait(deadline.remaining())
+                return _understand(launch, answer, complaints)
+            except BaseException as error:
+                # Before the pipes are closed: conmon takes the end of the start pipe for a start.
+                _end(front, launch, 0.0 if not isinstance(error, OCIRuntimeError) else _GRACE)
+                raise
+            finally:
+                front.close()
+        except OSError as error:
+            if known := exhaustion.typed(error, f"start a monitor for container `{launch.name}`"):
+                raise known from error
+            raise
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _spawn(self, launch: Launch, stderr: int, sync: int, start: int) -> command.Child:
+        # Nothing of the caller's environment reaches the monitor or the runtime.
+        env = {**command.CLEAN_ENV, "_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start)}
+        fds = {2: stderr, sync: sync, start: start}
+        try:
+            # conmon leaves a file `oom` in its working directory, whatever that is.
+            return command.spawn(self.arguments(launch), env=env, fds=fds, cwd=launch.persist_dir)
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+            raise MonitorError(
+                f"the monitor `{self.path}` can't be run: {error.strerror}\n{_INSTALL}"
+            ) from error
+
+    def arguments(self, launch: Launch) -> list[str]:
+        """Returns the command line."""
+        container_id = launch.container_id
+        argv = [
+            self.path,
+            "--api-version", "1",
+            "-c", container_id,
+            "-u", container_id,
+            "-n", launch.name,
+            "-r", launch.runtime,
+            "-b", launch.bundle,
+            "-p", launch.pid_file,
+            "-P", launch.monitor_pid_file,
+            "--exit-dir", launch.exit_dir,
+            "--persist-dir", launch.persist_dir,
+            "--full-attach",
+            "-l", f"k8s-file:{launch.log_path}",
+            "--log-level", "error",
+            # The end of a container need not wait until its log is on the disk.
+            "--no-sync-log",
+        ]  # fmt: skip
+        for argument in launch.runtime_arguments:
+            argv += ("--runtime-arg", argument)
+        if launch.log_size_max is not None:
+            argv += ("--log-size-max", str(launch.log_size_max))
+        if launch.terminal:
+            argv.append("-t")
+        if launch.stdin:
+            argv.append("-i")
+        return argv
+
+
+def _pipes(fds: list[int]) -> tuple[int, int, int, int]:
+    """Opens two pipes; each descriptor is in ``fds`` as soon as it is open."""
+    fds += os.pipe()
+    fds += os.pipe()
+    for place, fd in enumerate(fds):
+        if fd < 3:
+            fds[place] = _above_stdio(fd)
+    return fds[0], fds[1], fds[2], fds[3]
+
+
+def _above_stdio(fd: int) -> int:
+    """Renumbers a descriptor of a caller that has closed its own stdin, stdout or stderr."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came through the sync pipe; ``timed_out`` when the deadline came first."""
+
+    data: bytes
+    timed_out: bool = False
+
+
+def _read_answer(fd: int, deadline: Deadline) -> _Answer:
+    """Reads to the end of the line, the end of the pipe, the cap or the deadline."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    data = b""
+    while len(data) <= _ANSWER_CAP:
+        if not poll.poll(process.milliseconds(deadline)):
+            if deadline.expired:
+                return _Answer(data, timed_out=True)
+            continue
+        part = os.read(fd, _ANSWER_CAP)
+        data += part
+        if not part or part.endswith(b"\n") or b"\n" in part:
+            break
+    return _Answer(data)
+
+
+def _understand(launch: Launch, answer: _Answer, complaints: int) -> Launched:
+    if answer.timed_out:
+        raise OCIRuntimeTimeoutError(
+            f"creating container `{launch.name}` took too long; "
+            f"the OCI runtime `{launch.runtime}` was killed{_quoted_log(launch)}",
+            argv=_create_argv(launch),
+        )
+    pid = _parse(launch, answer.data, complaints)
+    init = process.identify(pid)
+    monitor = _monitor(launch)
+    if monitor is None:
+        raise MonitorError(f"the monitor of container `{launch.name}` died as it was created")
+    if init is None:
+        raise OCIRuntimeError(
+            f"the process of container `{launch.name}` (pid {pid}) died as it was created"
+            f"{_quoted_log(launch)}",
+            argv=_create_argv(launch),
+        )
+    return Launched(monitor, init)
+
+
+def _parse(launch: Launch, data: bytes, complaints: int) -> int:
+    """Returns the pid of the container's process out of conmon's answer."""
+    line, newline, _ = data.partition(b"\n")
+    if not newline:
+        raise _broken_off(launch, data, complaints)
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict):
+        pid = said.get("data")
+        if type(pid) is int and 0 < pid <= _MAX_PID:
+            return pid
+        if pid == -1 and type(pid) is int:
+            raise _create_failed(launch, said.get("message"))
+    raise MonitorProtocolError(
+        f"the monitor of container `{launch.name}` answered `{_shown(line)}`, not a process id"
+    )
+
+
+def _broken_off(launch: Launch, data: bytes, complaints: int) -> MonitorError:
+    if len(data) > _ANSWER_CAP:
+        return MonitorProtocolError(
+            f"the monitor of container `{launch.name}` answered more than {_ANSWER_CAP} bytes"
+        )
+    if data:
+        return MonitorProtocolError(
+            f"the monitor of container `{launch.name}` broke off after `{_shown(data)}`"
+        )
+    said = os.pread(complaints, 4096, 0)
+    if said.strip():
+        return MonitorError(
+            f"the monitor of container `{launch.name}` gave up: `{_shown(said.strip())}`"
+        )
+    return MonitorProtocolError(
+        f"the monitor of container `{launch.name}` ended without saying what came of it"
+        f"{_quoted_log(launch)}"
+    )
+
+
+def _create_failed(launch: Launch, message: object) -> OCIRuntimeError:
+    said = runtime_log.last_error(launch.runtime_log) or str(message or "").strip()
+    return OCIRuntimeError(
+        runtime_log.worded(said, launch.name, "create"), argv=_create_argv(launch), detail=said
+    )
+
+
+def _create_argv(launch: Launch) -> list[str]:
+    return [launch.runtime, *launch.runtime_arguments, "create", launch.container_id]
+
+
+def _quoted_log(launch: Launch) -> str:
+    said = runtime_log.last_error(launch.runtime_log)
+    return f"; the OCI runtime said: {said}" if said else ""
+
+
+def _shown(data: bytes) -> str:
+    text = data[:200].decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _monitor(launch: Launch) -> ProcessIdentity | None:
+    """Returns the monitor that the pid file names; None when there is no such process."""
+    try:
+        text = read_capped(launch.monitor_pid_file, 32)
+        return process.identify(int(text))
+    except (OSError, ValueError):
+        return None
+
+
+def _end(front: command.Child, launch: Launch, grace: float) -> None:
+    """Makes sure that front, monitor and the runtime below it are gone.
+
+    Args:
+        front: the process that was spawned.
+        launch: whose pid file's path tells its processes from all others.
+        grace: seconds in which they may go by themselves.
+    """
+    if front.wait(0) is None:
+        front.kill()
+    name = os.fsencode(launch.monitor_pid_file)
+    monitor = _monitor(launch)
+    if grace and (monitor is None or not process.wait_gone([monitor], grace)):
+        return
+    monitors = process.find(lambda argv: name in argv)
+    below = [child for one in monitors for child in _children(one)]
+    for one in monitors + below:
+        process.send(one, signal.SIGKILL)
+    process.wait_gone(monitors + below, _KILL)
+
+
+def _children(parent: ProcessIdentity) -> list[ProcessIdentity]:
+    """Returns the children of a process's main thread (conmon has no other that forks)."""
+    try:
+        with open(f"/proc/{parent.pid}/task/{parent.pid}/children", encoding="ascii") as file:
+            pids = [int(pid) for pid in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    found = [process.identify(pid) for pid in pids]
+    return [one for one in found if one is not None]
