@@ -17,5 +17,12 @@ mod _core {
     #[pymodule_export]
     use super::graph::DependencyGraph;
     #[pymodule_export]
+    use super::kernel::{
+        mount_bind, mount_overlay, mount_private, mount_tmpfs, open_beneath, open_in_root,
+        set_child_subreaper, unmount,
+    };
+    #[pymodule_export]
+    use super::lock::{LockGuard, LockSession, LockTable};
+    #[pymodule_export]
     use super::traverse::Traversal;
 }

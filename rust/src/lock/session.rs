@@ -1,0 +1,397 @@
+//! One thread's locks: what it holds, and what it may ask for next.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::{Blocked, LockError};
+use super::kind::{Key, Kind};
+use super::notes::Author;
+use super::sys::{Descriptor, Mark};
+use super::table::LockTable;
+use super::wait::Ticket;
+
+/// How long a wait goes on before the caller may look at signals.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One acquisition: releasing it twice, or after the session has closed, does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    key: Key,
+    serial: u64,
+}
+
+impl Taken {
+    /// Returns which lock it is.
+    pub fn key(self) -> Key {
+        self.key
+    }
+}
+
+/// One thread's work under locks. Dropping it releases all that it holds.
+#[derive(Debug)]
+pub struct Session {
+    table: Arc<LockTable>,
+    author: Author,
+    /// The thread that has it, nought before the first lock.
+    owner: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    closed: bool,
+    waiting: bool,
+    serial: u64,
+    files: Box<[Option<File>; Kind::FILES]>,
+    held: BTreeMap<Key, Held>,
+}
+
+#[derive(Debug)]
+struct File {
+    descriptor: Descriptor,
+    epoch: u64,
+    /// Compared with its path since a lock in it was taken.
+    proven: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    serial: u64,
+    shared: bool,
+    /// The description in which the lock was waited for; nothing when it is the session's.
+    own: Option<Descriptor>,
+}
+
+impl Session {
+    /// Begins a session; `operation` is what others are told about its locks.
+    pub fn new(table: Arc<LockTable>, operation: &str) -> Result<Self, LockError> {
+        table.check_fork()?;
+        let author = Author::new(std::process::id(), operation);
+        let state = State {
+            closed: false,
+            waiting: false,
+            serial: 0,
+            files: Box::new([const { None }; Kind::FILES]),
+            held: BTreeMap::new(),
+        };
+        Ok(Self {
+            table,
+            author,
+            owner: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Takes a lock; waits in the kernel's queue when it is not free.
+    ///
+    /// `pause` is called again and again with the wait and a time that it should spend there; an
+    /// error of it ends the wait. No timeout means to wait for ever, and zero not at all.
+    pub fn acquire<E: From<Blocked>>(
+        &self,
+        key: Key,
+        shared: bool,
+        timeout: Option<Duration>,
+        pause: impl FnMut(&Ticket, Duration) -> Result<(), E>,
+    ) -> Result<Taken, E> {
+        let mut state = self.enter(true).map_err(Blocked::from)?;
+        match self
+            .attempt(&mut state, key, shared)
+            .map_err(Blocked::from)?
+        {
+            Some(taken) => Ok(taken),
+            None if timeout == Some(Duration::ZERO) => {
+                Err(self.timed_out(key, Duration::ZERO).into())
+            }
+            None => {
+                state.waiting = true;
+                drop(state);
+                let result = self.wait(key, shared, timeout, pause);
+                self.state().waiting = false;
+                result
+            }
+        }
+    }
+
+    /// Releases one acquisition.
+    pub fn release(&self, taken: Taken) -> Result<(), LockError> {
+        let mut state = self.enter(false)?;
+        if state
+            .held
+            .get(&taken.key)
+            .is_none_or(|held| held.serial != taken.serial)
+        {
+            return Ok(());
+        }
+        let Some(held) = state.held.remove(&taken.key) else {
+            return Ok(());
+        };
+        self.table.notes.erase(taken.key, &self.author);
+        // A description of its own is closed, which releases; nobody else has it.
+        if held.own.is_some() {
+            return Ok(());
+        }
+        let index = taken.key.file();
+        match &state.files[index] {
+            Some(file) => file
+                .descriptor
+                .mark(taken.key.number(), Mark::Free)
+                .map(drop)
+                .map_err(LockError::at(self.table.path(index))),
+            None => Ok(()),
+        }
+    }
+
+    /// Releases everything and ends the session; also in a forked child, where it held nothing.
+    pub fn close(&self) -> Result<(), LockError> {
+        if !self.table.is_forked() {
+            self.check_thread(false)?;
+        }
+        let mut state = self.state();
+        if state.waiting {
+            return Err(LockError::Busy);
+        }
+        state.closed = true;
+        self.let_go(&mut state);
+        Ok(())
+    }
+
+    /// Says whether the session has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Refuses a session that is closed, or was made before a fork.
+    pub fn check(&self) -> Result<(), LockError> {
+        self.enter(false).map(drop)
+    }
+
+    /// Returns what is held, in order, and whether it is shared.
+    pub fn held(&self) -> Result<Vec<(Key, bool)>, LockError> {
+        self.table.check_fork()?;
+        Ok(self
+            .state()
+            .held
+            .iter()
+            .map(|(key, held)| (*key, held.shared))
+            .collect())
+    }
+
+    fn wait<E: From<Blocked>>(
+        &self,
+        key: Key,
+        shared: bool,
+        timeout: Option<Duration>,
+        mut pause: impl FnMut(&Ticket, Duration) -> Result<(), E>,
+    ) -> Result<Taken, E> {
+        let began = Instant::now();
+        let file = key.file();
+        loop {
+            let open = || self.table.open_file(file);
+            let ticket = self
+                .table
+                .waits
+                .join(key, mark(shared), open)
+                .map_err(Blocked::from)?;
+            let waiting = Waiting {
+                table: &self.table,
+                ticket: &ticket,
+            };
+            let own = loop {
+                let left = timeout.map(|all| all.saturating_sub(began.elapsed()));
+                let paused = pause(&ticket, left.map_or(PAUSE, |left| left.min(PAUSE)));
+                if let Some(outcome) = ticket.outcome() {
+                    break outcome;
+                }
+                paused?;
+                if left == Some(Duration::ZERO) {
+                    return Err(self.timed_out(key, began.elapsed()).into());
+                }
+            };
+            drop(waiting);
+            let own = own
+                .map_err(LockError::at(self.table.path(file)))
+                .map_err(Blocked::from)?;
+            // The file may have been replaced meanwhile: then this lock is worth nothing.
+            if self.table.is_current(file, &own).map_err(Blocked::from)? {
+                return Ok(self.note(&mut self.state(), key, shared, Some(own)));
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        state: &mut State,
+        key: Key,
+        shared: bool,
+    ) -> Result<Option<Taken>, LockError> {
+        if let Some((&held, _)) = state.held.last_key_value()
+            && key <= held
+        {
+            let held = if state.held.contains_key(&key) {
+                key
+            } else {
+                held
+            };
+            return Err(LockError::Order { asked: key, held });
+        }
+        let index = key.file();
+        let at = |error: io::Error| LockError::at(self.table.path(index))(error);
+        loop {
+            let file = self.file(state, index)?;
+            if !file
+                .descriptor
+                .mark(key.number(), mark(shared))
+                .map_err(at)?
+            {
+                return Ok(None);
+            }
+            if file.proven {
+                break;
+            }
+            if self.table.is_current(index, &file.descriptor)? {
+                file.proven = true;
+                break;
+            }
+            // Replaced between its opening and the lock.
+            state.files[index] = None;
+        }
+        Ok(Some(self.note(state, key, shared, None)))
+    }
+
+    /// Returns the session's description of a lock file, opened at its first use.
+    fn file<'s>(&self, state: &'s mut State, index: usize) -> Result<&'s mut File, LockError> {
+        let epoch = self.table.notes.epoch();
+        let known = state.files[index].take_if(|file| file.epoch != epoch);
+        if let Some(mut file) = known {
+            // Some lock file was replaced since; perhaps this one.
+            if self.table.is_current(index, &file.descriptor)? {
+                file.epoch = epoch;
+                state.files[index] = Some(file);
+            } else if state
+                .held
+                .iter()
+                .any(|(key, held)| key.file() == index && held.own.is_none())
+            {
+                state.files[index] = Some(file);
+                return Err(LockError::Replaced {
+                    path: self.table.path(index),
+                });
+            }
+        }
+        if state.files[index].is_none() {
+            let descriptor = self.table.open_file(index)?;
+            let epoch = self.table.notes.epoch();
+            state.files[index] = Some(File {
+                descriptor,
+                epoch,
+                proven: false,
+            });
+        }
+        Ok(state.files[index].as_mut().expect("opened above"))
+    }
+
+    fn note(&self, state: &mut State, key: Key, shared: bool, own: Option<Descriptor>) -> Taken {
+        self.table.notes.write(key, &self.author);
+        state.serial += 1;
+        let serial = state.serial;
+        state.held.insert(
+            key,
+            Held {
+                serial,
+                shared,
+                own,
+            },
+        );
+        Taken { key, serial }
+    }
+
+    fn timed_out(&self, key: Key, waited: Duration) -> Blocked {
+        Blocked::Timeout {
+            key,
+            waited,
+            holder: self.table.notes.read(key),
+        }
+    }
+
+    /// Lets the session's thread in, or the first one.
+    fn enter(&self, to_stay: bool) -> Result<MutexGuard<'_, State>, LockError> {
+        self.table.check_fork()?;
+        self.check_thread(to_stay)?;
+        let state = self.state();
+        if state.closed && to_stay {
+            return Err(LockError::Closed);
+        }
+        if state.waiting && to_stay {
+            return Err(LockError::Busy);
+        }
+        Ok(state)
+    }
+
+    fn check_thread(&self, to_stay: bool) -> Result<(), LockError> {
+        let me = this_thread();
+        let owner = match self.owner.load(Ordering::Relaxed) {
+            0 if to_stay => self
+                .owner
+                .compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed)
+                .map_or_else(|other| other, |_| me),
+            0 => me,
+            owner => owner,
+        };
+        if owner == me {
+            Ok(())
+        } else {
+            Err(LockError::OtherThread)
+        }
+    }
+
+    fn let_go(&self, state: &mut State) {
+        if !self.table.is_forked() {
+            for key in state.held.keys() {
+                self.table.notes.erase(*key, &self.author);
+            }
+        }
+        // Closing the descriptions frees what they have locked.
+        state.held.clear();
+        state.files.fill_with(|| None);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.state();
+        self.let_go(&mut state);
+    }
+}
+
+/// A wait that is given up when its caller leaves without the lock.
+struct Waiting<'a> {
+    table: &'a LockTable,
+    ticket: &'a Arc<Ticket>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.table.waits.give_up(self.ticket);
+    }
+}
+
+fn mark(shared: bool) -> Mark {
+    if shared {
+        Mark::Shared
+    } else {
+        Mark::Exclusive
+    }
+}
+
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local!(static ID: u64 = NEXT.fetch_add(1, Ordering::Relaxed));
+    ID.with(|id| *id)
+}

@@ -1,0 +1,179 @@
+//! The directory of lock files.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::LockError;
+use super::filesystem::refused;
+use super::kind::{Key, file_name};
+use super::notes::{Holder, Notes};
+use super::sys::{self, Descriptor};
+use super::wait::Waits;
+
+/// How often a lock file may be replaced between its opening and the look at it.
+const ATTEMPTS: usize = 8;
+
+/// A directory of lock files, made when it is missing.
+#[derive(Debug)]
+pub struct LockTable {
+    directory: PathBuf,
+    born: u64,
+    pub(super) notes: Notes,
+    pub(super) waits: Arc<Waits>,
+}
+
+impl LockTable {
+    /// Opens the directory; it must be the caller's own and local.
+    pub fn open(directory: PathBuf) -> Result<Self, LockError> {
+        let born = sys::born();
+        match fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other.map_err(LockError::at(&directory))?,
+        }
+        check_directory(&directory)?;
+        let stat = rustix::fs::statfs(&directory)
+            .map_err(|error| LockError::at(&directory)(error.into()))?;
+        // The magic number is a C long, sign-extended for those above 2^31.
+        if let Some(name) = refused(stat.f_type.cast_unsigned() as u32) {
+            return Err(LockError::Remote {
+                path: directory,
+                name,
+            });
+        }
+        let notes = Notes::open(&directory.join("notes"))?;
+        Ok(Self {
+            directory,
+            born,
+            notes,
+            waits: Arc::default(),
+        })
+    }
+
+    /// Returns where the lock files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Refuses to go on in a forked child.
+    pub(super) fn check_fork(&self) -> Result<(), LockError> {
+        if self.is_forked() {
+            Err(LockError::Forked)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Says whether this is the child of a fork that happened after the table was opened.
+    pub(super) fn is_forked(&self) -> bool {
+        self.born != sys::generation()
+    }
+
+    /// Says whether any session, of this process too, holds a lock at this moment.
+    pub fn is_locked(&self, key: Key) -> Result<bool, LockError> {
+        self.check_fork()?;
+        let path = self.path(key.file());
+        let file = match Descriptor::open(&path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(LockError::at(&path))?,
+        };
+        file.is_marked(key.number()).map_err(LockError::at(path))
+    }
+
+    /// Returns what the holder of a lock has noted about itself; it may be stale or missing.
+    pub fn holder(&self, key: Key) -> Result<Option<Holder>, LockError> {
+        self.check_fork()?;
+        Ok(self.notes.read(key))
+    }
+
+    pub(super) fn path(&self, file: usize) -> PathBuf {
+        self.directory.join(file_name(file))
+    }
+
+    /// Opens a lock file, creating it when it is missing.
+    ///
+    /// A lock on a file that is no longer at its path excludes nobody. So the file is compared with
+    /// the path, and with the inode number that every process of this directory has seen there.
+    pub(super) fn open_file(&self, index: usize) -> Result<Descriptor, LockError> {
+        let path = self.path(index);
+        for _ in 0..ATTEMPTS {
+            let file = Descriptor::open(&path, true).map_err(LockError::at(&path))?;
+            if !self.is_current(index, &file)? {
+                continue;
+            }
+            let seen = inode(&file, &path)?;
+            let known = self.notes.inode(index, seen);
+            if known == seen {
+                return Ok(file);
+            }
+            if has_locks(known)? {
+                return Err(LockError::Replaced { path });
+            }
+            self.notes.replace_inode(index, seen);
+            return Ok(file);
+        }
+        Err(LockError::Replaced { path })
+    }
+
+    /// Says whether an open lock file is still the one at its path.
+    pub(super) fn is_current(&self, index: usize, file: &Descriptor) -> Result<bool, LockError> {
+        let path = self.path(index);
+        let at_path = match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(LockError::at(&path))?,
+        };
+        if !at_path.is_file() {
+            return Err(LockError::Insecure {
+                path,
+                what: "is not a regular file",
+            });
+        }
+        Ok(at_path.ino() == inode(file, &path)?)
+    }
+}
+
+fn inode(file: &Descriptor, path: &Path) -> Result<u64, LockError> {
+    let stat = rustix::fs::fstat(file).map_err(|error| LockError::at(path)(error.into()))?;
+    Ok(stat.st_ino)
+}
+
+fn check_directory(path: &Path) -> Result<(), LockError> {
+    let insecure = |what| {
+        Err(LockError::Insecure {
+            path: path.into(),
+            what,
+        })
+    };
+    let stat = fs::symlink_metadata(path).map_err(LockError::at(path))?;
+    if stat.is_symlink() {
+        return insecure("is a symbolic link");
+    }
+    if !stat.is_dir() {
+        return insecure("is not a directory");
+    }
+    if stat.uid() != rustix::process::geteuid().as_raw() {
+        return insecure("belongs to another user");
+    }
+    if stat.mode() & 0o022 != 0 {
+        return insecure("can be written by its group or by others");
+    }
+    Ok(())
+}
+
+/// Says whether anybody on this host holds an OFD lock on a file of that inode number.
+///
+/// The device is left out, because what `/proc/locks` shows differs from `stat` on some file
+/// systems: another file's lock may be taken for ours for as long as it is held, never the reverse.
+fn has_locks(inode: u64) -> Result<bool, LockError> {
+    const LOCKS: &str = "/proc/locks";
+    let text = fs::read_to_string(LOCKS).map_err(LockError::at(LOCKS))?;
+    let suffix = format!(":{inode}");
+    Ok(text.lines().any(|line| {
+        line.contains("OFDLCK")
+            && line
+                .split_whitespace()
+                .any(|field| field.ends_with(&suffix))
+    }))
+}

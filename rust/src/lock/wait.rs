@@ -1,0 +1,154 @@
+//! Waiting in the kernel's queue, with a deadline that the kernel does not offer.
+//!
+//! A helper thread blocks in `F_OFD_SETLKW` on a description of its own, which whoever waited for
+//! it then keeps. It must be its own: a wait cannot be called back, and one that was given up would
+//! some day take the lock for the session without its knowing. So such a wait goes on until it is
+//! granted, and then lets go at once.
+//!
+//! Waits that were given up do not pile up: the next wait of this process for the same lock takes
+//! one over, with its place in the queue, and beyond `MAX_GIVEN_UP` new waits are refused.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::error::LockError;
+use super::kind::Key;
+use super::sys::{Descriptor, Mark, block_signals};
+
+/// How many waits of one table may have been given up and still be in a queue.
+const MAX_GIVEN_UP: usize = 256;
+
+/// A helper only calls `fcntl`.
+const STACK: usize = 64 * 1024;
+
+/// A wait under way.
+#[derive(Debug)]
+pub struct Ticket {
+    key: Key,
+    mark: Mark,
+    phase: Mutex<Phase>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Waiting,
+    GivenUp,
+    Granted(Descriptor),
+    Failed(io::Error),
+    Over,
+}
+
+impl Ticket {
+    /// Waits until there is an outcome, but not longer than that.
+    pub fn pause(&self, at_most: Duration) {
+        let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);
+        drop(
+            self.changed
+                .wait_timeout_while(self.phase(), at_most, waiting),
+        );
+    }
+
+    /// Takes the outcome, if there is one.
+    pub(super) fn outcome(&self) -> Option<io::Result<Descriptor>> {
+        let mut phase = self.phase();
+        match std::mem::replace(&mut *phase, Phase::Over) {
+            Phase::Granted(descriptor) => Some(Ok(descriptor)),
+            Phase::Failed(error) => Some(Err(error)),
+            other => {
+                *phase = other;
+                None
+            }
+        }
+    }
+
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The waits of one table that were given up.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    given_up: Mutex<Vec<Arc<Ticket>>>,
+}
+
+impl Waits {
+    /// Joins the queue of a lock; `open` opens its file.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        key: Key,
+        mark: Mark,
+        open: impl FnOnce() -> Result<Descriptor, LockError>,
+    ) -> Result<Arc<Ticket>, LockError> {
+        if let Some(ticket) = self.take_over(key, mark)? {
+            return Ok(ticket);
+        }
+        let descriptor = open()?;
+        let ticket = Arc::new(Ticket {
+            key,
+            mark,
+            phase: Mutex::new(Phase::Waiting),
+            changed: Condvar::new(),
+        });
+        let (waits, shared) = (Arc::clone(self), Arc::clone(&ticket));
+        thread::Builder::new()
+            .name("podcore-lock".to_owned())
+            .stack_size(STACK)
+            .spawn(move || waits.serve(&shared, descriptor))
+            .map_err(LockError::at("a thread that waits for a lock"))?;
+        Ok(ticket)
+    }
+
+    /// Gives a wait up. If it has been granted in the meantime, the lock is free again.
+    pub(super) fn give_up(&self, ticket: &Arc<Ticket>) {
+        let mut given_up = self.given_up();
+        let mut phase = ticket.phase();
+        if matches!(*phase, Phase::Waiting) {
+            *phase = Phase::GivenUp;
+            given_up.push(Arc::clone(ticket));
+        } else {
+            *phase = Phase::Over;
+        }
+    }
+
+    fn take_over(&self, key: Key, mark: Mark) -> Result<Option<Arc<Ticket>>, LockError> {
+        let mut given_up = self.given_up();
+        let Some(place) = given_up.iter().position(|t| t.key == key && t.mark == mark) else {
+            let limit = MAX_GIVEN_UP;
+            let full = given_up.len() >= limit;
+            return if full {
+                Err(LockError::TooManyWaits { limit })
+            } else {
+                Ok(None)
+            };
+        };
+        let ticket = given_up.swap_remove(place);
+        *ticket.phase() = Phase::Waiting;
+        Ok(Some(ticket))
+    }
+
+    fn serve(&self, ticket: &Arc<Ticket>, descriptor: Descriptor) {
+        block_signals();
+        let result = descriptor.wait(ticket.key.number(), ticket.mark);
+        // Both locks, in the order of the others: nobody takes over a wait that has just ended.
+        let mut given_up = self.given_up();
+        let mut phase = ticket.phase();
+        if matches!(*phase, Phase::GivenUp) {
+            given_up.retain(|other| !Arc::ptr_eq(other, ticket));
+            *phase = Phase::Over;
+        } else {
+            *phase = match result {
+                Ok(()) => Phase::Granted(descriptor),
+                Err(error) => Phase::Failed(error),
+            };
+            ticket.changed.notify_all();
+        }
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Vec<Arc<Ticket>>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

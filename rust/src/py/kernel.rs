@@ -1,0 +1,132 @@
+//! Linux system calls for Python. Each raises `OSError` with errno and path.
+
+use std::os::fd::{IntoRawFd, RawFd};
+use std::path::{Path, PathBuf};
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::kernel::{mounts, paths, process};
+
+/// Returns the `OSError`, of the class that belongs to the errno, about a path.
+pub(super) fn os_error(errno: i32, path: &Path) -> PyErr {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    let text = text
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    PyOSError::new_err((errno, text, path.to_path_buf()))
+}
+
+fn about(path: &Path) -> impl FnOnce(Errno) -> PyErr {
+    move |errno| os_error(errno.raw_os_error(), path)
+}
+
+/// Opens a path as a process whose root directory is `root_fd` would see it; returns a descriptor.
+#[pyfunction]
+#[pyo3(signature = (root_fd, path, flags, mode = 0o600))]
+pub(super) fn open_in_root(
+    py: Python<'_>,
+    root_fd: RawFd,
+    path: PathBuf,
+    flags: i32,
+    mode: u32,
+) -> PyResult<RawFd> {
+    let (flags, bits) = (
+        OFlags::from_bits_retain(flags.cast_unsigned()),
+        Mode::from(mode),
+    );
+    py.detach(|| paths::open_in_root(root_fd, &path, flags, bits))
+        .map(IntoRawFd::into_raw_fd)
+        .map_err(about(&path))
+}
+
+/// Opens a path below a directory, through no link at all; returns a descriptor.
+#[pyfunction]
+#[pyo3(signature = (dir_fd, path, flags, mode = 0o600))]
+pub(super) fn open_beneath(
+    py: Python<'_>,
+    dir_fd: RawFd,
+    path: PathBuf,
+    flags: i32,
+    mode: u32,
+) -> PyResult<RawFd> {
+    let (flags, bits) = (
+        OFlags::from_bits_retain(flags.cast_unsigned()),
+        Mode::from(mode),
+    );
+    py.detach(|| paths::open_beneath(dir_fd, &path, flags, bits))
+        .map(IntoRawFd::into_raw_fd)
+        .map_err(about(&path))
+}
+
+/// Mounts an overlay; read-only without `upper` and `work`.
+#[pyfunction]
+#[pyo3(signature = (lower, target, *, upper = None, work = None))]
+pub(super) fn mount_overlay(
+    py: Python<'_>,
+    lower: Vec<PathBuf>,
+    target: PathBuf,
+    upper: Option<PathBuf>,
+    work: Option<PathBuf>,
+) -> PyResult<()> {
+    let upper = match (&upper, &work) {
+        (Some(upper), Some(work)) => Some((upper.as_path(), work.as_path())),
+        (None, None) => None,
+        _ => return Err(PyValueError::new_err("upper and work go together")),
+    };
+    py.detach(|| mounts::mount_overlay(&lower, upper, &target))
+        .map_err(about(&target))
+}
+
+/// Shows a file or directory at a second place.
+#[pyfunction]
+#[pyo3(signature = (source, target, *, recursive = true, readonly = false))]
+pub(super) fn mount_bind(
+    py: Python<'_>,
+    source: PathBuf,
+    target: PathBuf,
+    recursive: bool,
+    readonly: bool,
+) -> PyResult<()> {
+    py.detach(|| mounts::mount_bind(&source, &target, recursive, readonly))
+        .map_err(about(&target))
+}
+
+/// Mounts a tmpfs without devices and set-user-id programs.
+#[pyfunction]
+#[pyo3(signature = (target, *, size = None, mode = 0o755))]
+pub(super) fn mount_tmpfs(
+    py: Python<'_>,
+    target: PathBuf,
+    size: Option<u64>,
+    mode: u32,
+) -> PyResult<()> {
+    py.detach(|| mounts::mount_tmpfs(&target, size, mode))
+        .map_err(about(&target))
+}
+
+/// Keeps mounts below this one from spreading to other mount namespaces.
+#[pyfunction]
+pub(super) fn mount_private(py: Python<'_>, target: PathBuf) -> PyResult<()> {
+    py.detach(|| mounts::mount_private(&target))
+        .map_err(about(&target))
+}
+
+/// Takes a mount away.
+#[pyfunction]
+#[pyo3(signature = (target, *, detach = false))]
+pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult<()> {
+    py.detach(|| mounts::unmount(&target, detach))
+        .map_err(about(&target))
+}
+
+/// Makes this process the parent of its orphaned descendants, or not any more.
+#[pyfunction]
+pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
+    process::set_child_subreaper(enabled)
+        .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
+}
