@@ -74,7 +74,8 @@ def below(path: str) -> list[str]:
     inside = path + "/"
     found = [m.target for m in mounts() if m.target == path or m.target.startswith(inside)]
     # Newest first among equals, so that what was mounted last comes off first.
-    return sorted(found[::-1], key=lambda target: -target.count("/"))
+    found.reverse()
+    return sorted(found, key=lambda target: -target.count("/"))
 
 
 def mounted(path: str) -> bool:
