@@ -1,5 +1,6 @@
 """The pytest plugin of this project: profiles, fixtures and what marks mean."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from harness import host, reaper
+from harness import host, leftovers, reaper
+from harness.polling import eventually
 from harness.rootfs import make_rootfs
 
 if TYPE_CHECKING:
@@ -61,6 +63,25 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PODCORE_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fails the session when processes, mounts or cgroups of its tests outlive it."""
+    groups = leftovers.podcore_groups()
+    base = str(tmp_path_factory.getbasetemp())
+    yield
+
+    def left() -> leftovers.Leftovers:
+        found = leftovers.find_of_session(base, groups)
+        if not os.environ.get("CI"):
+            # On a developer's machine another session may be at work.
+            found.cgroups.clear()
+        return found
+
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: not left(), timeout=15, interval=0.1)
+    assert not left(), f"left behind by the session:\n{left()}"
 
 
 @pytest.fixture

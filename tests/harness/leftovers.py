@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness import host
+from harness import host, reaper
 
 
 @dataclass(slots=True)
@@ -65,14 +65,19 @@ def _processes(base: str, cgroup_parent: str) -> dict[int, str]:
     return found
 
 
-def _cgroups(cgroup_parent: str) -> Iterator[str]:
-    # The parent may stand at the top of a hierarchy or below the group of the session.
+def _near_the_top() -> Iterator[tuple[str, list[str]]]:
+    # A parent of cgroups may stand at the top of a hierarchy or below the group of the session.
     for top in host.cgroup_mounts():
         for directory, names, _ in os.walk(top):
-            if cgroup_parent in names:
-                yield f"{directory}/{cgroup_parent}"
+            yield directory, names
             if directory.count("/") - top.count("/") >= 3:
                 names.clear()
+
+
+def _cgroups(cgroup_parent: str) -> Iterator[str]:
+    for directory, names in _near_the_top():
+        if cgroup_parent in names:
+            yield f"{directory}/{cgroup_parent}"
 
 
 def _files_of(base: str, ids: set[str]) -> Iterator[str]:
@@ -80,6 +85,32 @@ def _files_of(base: str, ids: set[str]) -> Iterator[str]:
         for name in names + files:
             if any(known in name for known in ids):
                 yield f"{directory}/{name}"
+
+
+def find_of_session(base: str, groups_before: frozenset[str]) -> Leftovers:
+    """Returns what a whole session left, whichever test it was.
+
+    Args:
+        base: the directory of all temporary directories of the session.
+        groups_before: what ``podcore_groups`` returned at its start.
+    """
+    return Leftovers(
+        processes={
+            pid: host.read_proc(pid, "cmdline").replace("\0", " ") for pid in reaper.orphans()
+        },
+        mounts=[m.mount_point for m in host.mounts() if _below(m.mount_point, base)],
+        cgroups=sorted(podcore_groups() - groups_before),
+    )
+
+
+def podcore_groups() -> frozenset[str]:
+    """Returns the cgroups near the top of the hierarchies whose name begins with podcore."""
+    return frozenset(
+        f"{directory}/{name}"
+        for directory, names in _near_the_top()
+        for name in names
+        if name.startswith("podcore")
+    )
 
 
 def remove_empty_groups(cgroup_parent: str) -> None:

@@ -9,10 +9,22 @@ import ctypes
 import os
 import signal
 
+from harness import host
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 _FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+_reaper: int | None = None
+
+
+def orphans() -> list[int]:
+    """Returns the pids of processes that this session started and whose parent has ended."""
+    if _reaper is None:
+        return []
+    children = host.read_proc(_reaper, f"task/{_reaper}/children").split()
+    return [int(pid) for pid in children if int(pid) != os.getpid()]
 
 
 def _prctl(option: int, value: int) -> None:
@@ -25,6 +37,7 @@ def move_under_a_reaper() -> None:
 
     To be called before threads are started.
     """
+    global _reaper  # noqa: PLW0603 - a process has one parent
     watched = _FORWARDED | {signal.SIGCHLD}
     old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     parent = os.getpid()
@@ -34,6 +47,7 @@ def move_under_a_reaper() -> None:
         if os.getppid() != parent:
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
+        _reaper = parent
         return
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     while True:
