@@ -4,14 +4,30 @@ Only the classes of ``podcore.errors`` and builtin exceptions are raised; a pani
 ``InternalError``. Everything here may be shared by threads, where nothing else is said.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import final
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Literal, Self, TypeAlias, TypedDict, final, type_check_only
 
 __all__ = [
     "DependencyGraph",
+    "LockGuard",
+    "LockSession",
+    "LockTable",
     "Traversal",
     "_panic_for_test",
+    "mount_bind",
+    "mount_overlay",
+    "mount_private",
+    "mount_tmpfs",
+    "open_beneath",
+    "open_in_root",
+    "set_child_subreaper",
+    "unmount",
 ]
+
+_Kind: TypeAlias = Literal["init", "pod", "container", "store"]
+_Path: TypeAlias = str | PathLike[str]
 
 @final
 class DependencyGraph:
@@ -128,6 +144,232 @@ class Traversal:
     @property
     def finished(self) -> bool:
         """Whether every id is skipped or has a result."""
+
+@type_check_only
+class _Holder(TypedDict):
+    """What the holder of a lock has noted about itself; ``since`` is in seconds since 1970."""
+
+    pid: int
+    operation: str
+    since: float
+
+@final
+class LockTable:
+    """A directory of locks between threads and processes.
+
+    A lock is a kind and a number; nothing has to be made before it can be locked, and there is no
+    limit on their number. The kernel frees what a process holds when it ends, however it ends.
+    In a forked child a table of the parent raises ``UseAfterForkError``; a new one works.
+
+    Args:
+        directory: made with mode 0700 when it is missing; its parent must exist.
+
+    Raises:
+        LockError: the directory is a symbolic link, somebody else's, or open to others.
+        UnsupportedError: it is on a network filesystem.
+        ResourceExhaustedError: no space or no descriptors.
+        OSError: it can't be made or opened.
+    """
+
+    def __new__(cls, directory: _Path) -> LockTable: ...
+    @property
+    def directory(self) -> str:
+        """Where the lock files are. They are never removed."""
+
+    def session(self, operation: str = "") -> LockSession:
+        """Begins a session.
+
+        Args:
+            operation: what others are told who wait for its locks; cut after 96 bytes.
+        """
+
+    def probe(self, kind: _Kind, number: int = 0) -> bool:
+        """Says whether any session, of this process too, holds a lock at this moment."""
+
+    def holder(self, kind: _Kind, number: int = 0) -> _Holder | None:
+        """Returns what the holder of a lock has noted about itself, for messages only.
+
+        It may be stale, and None for a lock that is held; ``probe`` knows.
+        """
+
+@final
+class LockSession:
+    """The locks of one thread: the one that first acquires. Made by ``LockTable.session``.
+
+    Locks are asked for in ascending order of (init, pod, container, store), then of number, and
+    released in any. Sessions exclude each other, also in one process and in one thread.
+    Leaving its ``with`` or ``close`` releases everything; so does the end of the last reference to
+    it and to its guards.
+    """
+
+    def acquire(
+        self, kind: _Kind, number: int = 0, shared: bool = False, timeout: float | None = None
+    ) -> LockGuard:
+        """Takes a lock, waiting for it in the kernel's queue.
+
+        The interpreter lock is released and signals are handled during the wait. A wait that ends
+        without the lock leaves a thread and a descriptor behind until its turn comes; the next wait
+        for the same lock takes them over.
+
+        Args:
+            kind: ranks in the order init, pod, container, store.
+            number: of the object, from 0 on.
+            shared: admits other shared holders.
+            timeout: seconds; None waits for ever, 0 not at all.
+
+        Raises:
+            LockTimeoutError: it was not free in time; names the holder when that is known.
+            LockOrderError: this session holds it already, or one that comes later in the order.
+            LockError: the session is closed or another thread's, or the lock file was deleted or
+                replaced while locks were held in it.
+            UseAfterForkError: the session was made before a fork.
+            InvalidArgumentError: there is no such kind or number, or the timeout is negative.
+            ResourceExhaustedError: no descriptors, threads or memory.
+        """
+
+    @property
+    def held(self) -> list[tuple[_Kind, int, bool]]:
+        """What this session holds: kind, number, shared; in order."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+
+    def close(self) -> None:
+        """Releases everything and ends the session; the second time, it does nothing.
+
+        In a forked child it does nothing either: the locks are the parent's.
+
+        Raises:
+            LockError: it is another thread's session.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+@final
+class LockGuard:
+    """One lock that a session has taken. Dropping it releases nothing."""
+
+    def release(self) -> None:
+        """Releases the lock; the second time, or after the session's end, it does nothing.
+
+        Raises:
+            LockError: it is another thread's.
+            UseAfterForkError: it was taken before a fork.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+def open_in_root(root_fd: int, path: _Path, flags: int, mode: int = 0o600) -> int:
+    """Opens a path as a process whose root directory is ``root_fd`` would see it.
+
+    Links are followed inside that root, and magic links of ``/proc`` refused (openat2 with
+    RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS).
+
+    Args:
+        root_fd: a descriptor of the directory.
+        path: absolute or not, it begins there.
+        flags: ``os.O_…``; O_CLOEXEC is added.
+        mode: of a file that is created.
+
+    Returns:
+        A descriptor that the caller closes.
+
+    Raises:
+        OSError: with errno and path.
+    """
+
+def open_beneath(dir_fd: int, path: _Path, flags: int, mode: int = 0o600) -> int:
+    """Opens a path below ``dir_fd``; any link on the way, and ``..`` out of it, is refused.
+
+    As ``open_in_root`` otherwise (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
+    """
+
+def mount_overlay(
+    lower: Sequence[_Path],
+    target: _Path,
+    *,
+    upper: _Path | None = None,
+    work: _Path | None = None,
+) -> None:
+    """Mounts an overlay of directories; any character may occur in their paths.
+
+    Args:
+        lower: read only, the topmost first.
+        target: a directory.
+        upper: takes what is written; without it the mount is read-only.
+        work: an empty directory on the filesystem of ``upper``.
+
+    Raises:
+        OSError: with errno and target.
+        ValueError: only one of ``upper`` and ``work`` is given.
+    """
+
+def mount_bind(
+    source: _Path, target: _Path, *, recursive: bool = True, readonly: bool = False
+) -> None:
+    """Shows a file or directory at a second place of its kind.
+
+    Args:
+        source: what is shown.
+        target: where.
+        recursive: with the mounts below it.
+        readonly: for the topmost mount only; those below it keep what they are.
+
+    Raises:
+        OSError: with errno and target.
+    """
+
+def mount_tmpfs(target: _Path, *, size: int | None = None, mode: int = 0o755) -> None:
+    """Mounts a tmpfs without devices and set-user-id programs.
+
+    Args:
+        target: a directory.
+        size: bytes; None is the kernel's default, half of the memory.
+        mode: of its root directory.
+
+    Raises:
+        OSError: with errno and target.
+    """
+
+def mount_private(target: _Path) -> None:
+    """Keeps mounts at and below this one from spreading to other mount namespaces, and back.
+
+    Raises:
+        OSError: with errno and target; EINVAL when it is not a mount point.
+    """
+
+def unmount(target: _Path, *, detach: bool = False) -> None:
+    """Takes a mount away; a symbolic link is not followed.
+
+    Args:
+        target: the mount point.
+        detach: takes a busy one away too, at once for new users and finally when it is idle.
+
+    Raises:
+        OSError: with errno and target; EINVAL when nothing is mounted there, EBUSY when in use.
+    """
+
+def set_child_subreaper(enabled: bool) -> None:
+    """Makes this process the parent of its orphaned descendants, or not any more.
+
+    Raises:
+        OSError: with errno.
+    """
 
 def _panic_for_test() -> None:
     """Panics in Rust, so that a test can see the ``InternalError`` that becomes of it."""

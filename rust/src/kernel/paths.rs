@@ -52,6 +52,9 @@ fn resolve(
     // The kernel says EAGAIN when a rename went on somewhere meanwhile, and leaves the retry to us.
     const ATTEMPTS: usize = 128;
     let directory = reopen(directory)?;
+    // openat2 refuses a mode where nothing is created, which open ignores.
+    let creates = flags.intersects(OFlags::CREATE | OFlags::TMPFILE);
+    let mode = if creates { mode } else { Mode::empty() };
     for _ in 1..ATTEMPTS {
         match openat2(&directory, path, flags | OFlags::CLOEXEC, mode, resolve) {
             Err(io::Errno::AGAIN | io::Errno::INTR) => {}
