@@ -38,16 +38,28 @@ def read_config(path: str, cap: int = SIZE_MAX) -> tuple[bytes, dict[str, Any]]:
         InvalidArgumentError: it can't be read, is no strict JSON, is too large or too deep, or
             is no OCI configuration on its first two levels.
     """
-    data = _read(path, cap)
-    return data, parse_config(data, f"bundle configuration `{path}`")
+    what = f"bundle configuration `{path}`"
+    data = read(path, what, cap)
+    return data, parse_config(data, what)
 
 
 def parse_config(data: bytes, what: str) -> dict[str, Any]:
     """Returns what the bytes of a config.json say; raises as ``read_config``."""
+    config = parse_json(data, what)
+    _check_shape(config, what)
+    return config  # type: ignore[no-any-return]  # _check_shape has seen that it is a dict
+
+
+# `Any`: JSON; the parts that podcore uses are checked where it uses them.
+def parse_json(data: bytes, what: str) -> Any:
+    """Returns what strict JSON says.
+
+    Raises:
+        InvalidArgumentError: it is none, or is nested too deep.
+    """
     _check_depth(data, what)
     try:
-        # `Any`: JSON; the parts that podcore uses are checked where it uses them.
-        config: Any = json.loads(
+        return json.loads(
             data.decode(),
             object_pairs_hook=lambda pairs: _object(pairs, what),
             parse_constant=lambda constant: _refuse_constant(constant, what),
@@ -61,12 +73,14 @@ def parse_config(data: bytes, what: str) -> dict[str, Any]:
             raise
         # An integer of thousands of digits (sys.set_int_max_str_digits).
         raise values.refusal(what, "it has a number that is too long") from None
-    _check_shape(config, what)
-    return config  # type: ignore[no-any-return]  # _check_shape has seen that it is a dict
 
 
-def _read(path: str, cap: int) -> bytes:
-    what = f"bundle configuration `{path}`"
+def read(path: str, what: str, cap: int = SIZE_MAX) -> bytes:
+    """Returns the bytes of a regular file; links are not followed and a FIFO does not hold it up.
+
+    Raises:
+        InvalidArgumentError: it can't be read, is something else, or is larger than ``cap``.
+    """
     try:
         descriptor = os.open(
             path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -133,6 +147,9 @@ def _check_shape(config: object, what: str) -> None:
     root = config.get("root")
     if not root or not isinstance(root.get("path"), str) or not root["path"]:
         raise values.refusal(what, "`root.path` is missing")
+    for mount in config.get("mounts") or ():
+        if not isinstance(mount, dict) or not isinstance(mount.get("destination"), str):
+            raise values.refusal(what, "an entry of `mounts` has no `destination`")
     process = config.get("process")
     if not process or not isinstance(process.get("args"), list) or not process["args"]:
         raise values.refusal(what, "`process.args` is missing", "say what to run")

@@ -1,0 +1,126 @@
+"""A container's config.json (OCI runtime-spec 1.0.2), made from its spec."""
+
+import json
+import os
+import stat
+from functools import cache
+from typing import Any
+
+from podcore.bundle import hardening, seccomp
+from podcore.bundle.mounts import build_mounts, propagation
+from podcore.bundle.process import build_process
+from podcore.bundle.request import BundleRequest
+from podcore.model import Profile, RootfsMode
+from podcore.specs.container import UNCONFINED
+from podcore.specs.namespaces import KINDS
+
+OCI_VERSION = "1.0.2"
+_PING = "net.ipv4.ping_group_range"
+_NAMESPACE_TYPES = {"net": "network"}
+
+
+def render(request: BundleRequest) -> str:
+    """Returns config.json as text; equal requests on one host give equal text.
+
+    Raises:
+        InvalidArgumentError: the rootfs does not know the user, or a file that the spec names has
+            changed for the worse.
+        UnsupportedError: the host lacks something that the spec asks for.
+    """
+    text = json.dumps(_without_seccomp(request), separators=(",", ":"))
+    spec = request.spec
+    if spec.seccomp_profile == UNCONFINED:
+        return text
+    filtered = seccomp.fragment(
+        spec.seccomp_profile,
+        tuple(spec.seccomp_architectures),
+        hardening.capabilities_of(spec),
+    )
+    # The fragment is 8 KB that rarely change: put in as text behind the last key of `linux`, which
+    # is the last key of all.
+    return f'{text[:-2]},"seccomp":{filtered}}}}}'
+
+
+def _without_seccomp(request: BundleRequest) -> dict[str, Any]:
+    spec = request.spec
+    strict = spec.profile is Profile.STRICT
+    read_only = request.readonly or spec.read_only or strict or spec.rootfs_mode is RootfsMode.RO
+    config: dict[str, Any] = {
+        "ociVersion": OCI_VERSION,
+        "process": build_process(request),
+        "root": {"path": request.rootfs, "readonly": read_only},
+    }
+    if _new(request, "uts"):
+        config["hostname"] = request.hostname
+    config["mounts"] = build_mounts(request)
+    if spec.annotations:
+        config["annotations"] = dict(sorted(spec.annotations.items()))
+    config["linux"] = _linux(request, strict=strict)
+    return config
+
+
+def _linux(request: BundleRequest, *, strict: bool) -> dict[str, Any]:
+    spec = request.spec
+    linux: dict[str, Any] = {"namespaces": _namespaces(request, strict=strict)}
+    if strict:
+        mappings = hardening.id_mappings(request.id_slot)
+        hardening.check_reachable(request.rootfs, mappings[0]["hostID"])
+        linux |= {"uidMappings": mappings, "gidMappings": mappings}
+    devices, rules = _devices(spec.devices)
+    if devices:
+        linux["devices"] = devices
+    resources = dict(request.resources)
+    resources.setdefault("pids", {"limit": hardening.PIDS_LIMIT})
+    resources["devices"] = [hardening.DEVICES_DENIED, *rules]
+    linux["cgroupsPath"] = "/" + request.cgroup_path.lstrip("/")
+    linux["resources"] = resources
+    sysctls = dict(sorted(spec.sysctls.items()))
+    if _new(request, "net") and _has_ping():
+        # podman's default (containers.conf): ping needs no capability.
+        sysctls.setdefault(_PING, "0 0")
+    if sysctls:
+        linux["sysctl"] = sysctls
+    if found := propagation(spec.mounts):
+        linux["rootfsPropagation"] = found
+    linux["maskedPaths"] = list(hardening.masked_paths())
+    linux["readonlyPaths"] = list(hardening.READ_ONLY)
+    return linux
+
+
+def _namespaces(request: BundleRequest, *, strict: bool) -> list[dict[str, str]]:
+    found = [{"type": "mount"}]
+    if strict:
+        found.append({"type": "user"})
+    for kind in KINDS:
+        if kind not in request.namespaces:
+            continue
+        path = request.namespaces[kind]
+        entry = {"type": _NAMESPACE_TYPES.get(kind, kind)}
+        found.append(entry if path is None else entry | {"path": path})
+    return found
+
+
+def _new(request: BundleRequest, kind: str) -> bool:
+    return kind in request.namespaces and request.namespaces[kind] is None
+
+
+def _devices(wanted: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    devices, rules = [], []
+    for item in wanted:
+        host, inside, access = item.split(":")
+        status = os.stat(host)
+        identity = {
+            "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
+            "major": os.major(status.st_rdev),
+            "minor": os.minor(status.st_rdev),
+        }
+        mode = stat.S_IMODE(status.st_mode)
+        owner = {"uid": status.st_uid, "gid": status.st_gid}
+        devices.append({"path": inside, **identity, "fileMode": mode, **owner})
+        rules.append({"allow": True, **identity, "access": access})
+    return devices, rules
+
+
+@cache
+def _has_ping() -> bool:
+    return os.path.exists("/proc/sys/net/ipv4/ping_group_range")
