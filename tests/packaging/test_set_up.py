@@ -22,6 +22,7 @@ def checkout(tmp_path):
         (tmp_path / directory).mkdir(parents=True)
     shutil.copy(f"{ROOT}/scripts/set-up", tmp_path / "scripts")
     shutil.copy(f"{ROOT}/pyproject.toml", tmp_path)
+    (tmp_path / "Cargo.lock").touch()
     (tmp_path / "Cargo.toml").write_text('rust-version = "1.0"\n')
     (tmp_path / "rust/src/lib.rs").write_text("// one\n")
     programs = {"python": FAKE_PYTHON, "maturin": FAKE_MATURIN}
