@@ -1,0 +1,10 @@
+"""What podcore remembers: an SQLite database of pods, containers, volumes and events.
+
+The only package that imports apsw, and itself imported only when a store is opened.
+"""
+
+from podcore.store.change import Change
+from podcore.store.store import Store
+from podcore.store.view import View
+
+__all__ = ["Change", "Store", "View"]

@@ -1,0 +1,169 @@
+"""A connection to the database, with the settings that all of them have."""
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import apsw
+
+from podcore.errors import StoreTooNewError, UnsupportedError, UseAfterForkError
+from podcore.store import faults, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 10.0
+"""Seconds to wait for a program that holds one of SQLite's own locks."""
+
+# Older ones can lose commits in WAL mode when two processes write and checkpoint at once.
+_OLDEST = (3, 51, 3)
+
+_FLAGS = (
+    apsw.SQLITE_OPEN_READWRITE
+    | apsw.SQLITE_OPEN_NOFOLLOW
+    | apsw.SQLITE_OPEN_EXRESCODE
+    # A connection is used by one thread at a time; apsw checks that.
+    | apsw.SQLITE_OPEN_NOMUTEX
+)
+
+_SETTINGS = """
+PRAGMA foreign_keys = ON;
+PRAGMA synchronous = NORMAL;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+PRAGMA mmap_size = 0;
+PRAGMA wal_autocheckpoint = 1000;
+PRAGMA journal_size_limit = 8388608;
+"""
+
+
+class Connection:
+    """A connection and what it is set to.
+
+    The file must never be opened by other means in this process: closing that descriptor would
+    drop SQLite's POSIX locks.
+
+    Attributes:
+        database: the connection itself.
+        execute: its method; raises after a fork.
+        identity: device and inode of the file when it was opened.
+        read_only: the filesystem lets nobody write.
+        version: of the schema, when it was opened.
+    """
+
+    __slots__ = ("_durable", "_patience", "database", "execute", "identity", "read_only", "version")
+
+    def __init__(self, path: str, *, create: bool = False) -> None:
+        if tuple(int(part) for part in apsw.sqlitelibversion().split(".")) < _OLDEST:
+            raise UnsupportedError(
+                f"SQLite {apsw.sqlitelibversion()} can lose data: 3.51.3 is the oldest that podcore "
+                "uses\nhint: install apsw from PyPI, which carries its own"
+            )
+        flags = _FLAGS | (apsw.SQLITE_OPEN_CREATE if create else 0)
+        try:
+            self.database = _opened(path, flags)
+        except apsw.Error as error:
+            raise faults.typed(error, path) from error
+        self.execute: Callable[..., apsw.Cursor] = self.database.execute
+        self._durable = False
+        self._patience = PATIENCE
+        try:
+            found = os.stat(path)
+            self.identity = (found.st_dev, found.st_ino)
+            self.version = self._number("user_version")
+            self.read_only = self.database.readonly("main")
+        except apsw.Error as error:
+            self.close()
+            raise faults.typed(error, path) from error
+        except OSError as error:
+            self.close()
+            raise faults.corrupt(path, f"it went away ({error.strerror})") from error
+
+    def check(self, path: str) -> None:
+        """Makes sure that the file is a podcore's, and of one that is not newer than this.
+
+        Raises:
+            StoreCorruptError: it is something else.
+            StoreTooNewError: it is of a newer one.
+        """
+        if self._number("application_id") != schema.APPLICATION_ID or self.version < 1:
+            raise faults.corrupt(path, "it is no database of podcore")
+        if self.version > schema.version():
+            raise StoreTooNewError(
+                f"the state store `{path}` was written by a newer podcore (schema {self.version}, "
+                f"this one knows {schema.version()})\nhint: upgrade podcore"
+            )
+
+    def set_durable(self, durable: bool) -> None:  # noqa: FBT001 -- the name says what it is
+        """Chooses whether the next commit survives a power loss, or just any crash of a process."""
+        if durable is not self._durable:
+            self.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
+    def set_patience(self, seconds: float) -> None:
+        """Chooses how long to wait for other programs; ``inf`` is about a month."""
+        if seconds != self._patience:
+            self.database.set_busy_timeout(int(min(seconds * 1000, 2**31 - 1)))
+            self._patience = seconds
+
+    def end(self) -> bool:
+        """Ends a transaction that is still open, undoing it; returns whether all is well."""
+        try:
+            if self.database.in_transaction:
+                self.execute("ROLLBACK")
+        except apsw.Error:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Closes it; what it had open is undone. Never waits and never checkpoints."""
+        self.database.close(True)  # noqa: FBT003 -- apsw's `force`: finishes its statements too
+
+    def abandon(self) -> None:
+        """Makes it raise from now on, without closing it: it belongs to the parent of this fork.
+
+        A close would roll back and so write to the shared memory of the parent's database. The
+        reference is therefore kept beyond the end of the interpreter, by a class that apsw's C
+        code never lets go.
+        """
+        kept = (self.database, getattr(apsw.Error, "podcore_kept", None))
+        apsw.Error.podcore_kept = kept  # type: ignore[attr-defined]  # made here
+        self.execute = _after_fork
+
+    def _number(self, pragma: str) -> int:
+        return int(str(self.execute(f"PRAGMA {pragma}").fetchall()[0][0]))
+
+
+def _after_fork(*_: object) -> NoReturn:
+    raise UseAfterForkError("this transaction was begun before a fork: only the parent can use it")
+
+
+def _opened(path: str, flags: int) -> apsw.Connection:
+    database = apsw.Connection(path, flags=flags)
+    try:
+        database.set_busy_timeout(int(PATIENCE * 1000))
+        database.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        # A checkpoint outside the store lock is what the older SQLites lost data by.
+        database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        database.execute(_SETTINGS)
+        database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    except apsw.CantOpenError:
+        # On a read-only filesystem without a -shm; with one, the open above just works.
+        database.close(True)  # noqa: FBT003 -- apsw's `force`
+        if os.access(os.path.dirname(path), os.W_OK):
+            raise
+        return _opened_unchanging(path)
+    except apsw.Error:
+        database.close(True)  # noqa: FBT003 -- apsw's `force`
+        raise
+    return database
+
+
+def _opened_unchanging(path: str) -> apsw.Connection:
+    from urllib.parse import quote
+
+    database = apsw.Connection(
+        f"file:{quote(path)}?immutable=1",
+        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_EXRESCODE,
+    )
+    database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")
+    return database

@@ -1,0 +1,245 @@
+"""The state store: a database that any number of threads and processes use at once."""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import apsw
+
+from podcore.errors import StoreError, UseAfterForkError
+from podcore.store import creation, faults, integrity, schema
+from podcore.store.change import Change
+from podcore.store.connection import PATIENCE, Connection
+from podcore.store.rows import Configs, DamagedRowError
+from podcore.store.view import View
+
+if TYPE_CHECKING:
+    from podcore._core import LockSession, LockTable
+
+FILE = "state.db"
+
+_MOST_IDLE = 16
+
+
+class Store:
+    """The database of one state directory; safe to share between threads.
+
+    Readers never wait. Writers queue for the ``store`` lock, which comes last in the order of
+    locks; SQLite's own is then free, unless another program uses the file.
+
+    Attributes:
+        path: of the database. Nothing else in this process may open it, see ``Connection``.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._pid = os.getpid()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._configs = Configs()
+        _stores.add(self)
+
+    @classmethod
+    def open(cls, directory: str, locks: "LockTable", *, create: bool = True) -> "Store":
+        """Opens the store of a state directory.
+
+        Where there is none it is made, and an older one is brought up to date, both under the
+        ``init`` lock, which nobody may hold in this thread. One that is up to date is opened
+        without any lock.
+
+        Args:
+            directory: exists, and belongs to the caller.
+            locks: of the same engine.
+            create: make one where there is none.
+
+        Raises:
+            StoreCorruptError: it is damaged, or not a podcore's.
+            StoreTooNewError: it was written by a newer podcore.
+            ReadOnlyStoreError: there is none, or an old one, and the directory can't be written.
+            ResourceExhaustedError: no space or no descriptors left.
+            LockTimeoutError: somebody else has been making it for too long.
+            StoreError: there is none, and ``create`` is False.
+        """
+        # The directory may be reached through a symlink, the file may not be one.
+        path = f"{os.path.realpath(directory)}/{FILE}"
+        if not os.path.lexists(path):
+            if not create:
+                raise StoreError(f"there is no state store `{path}`\nhint: create a pod first")
+            creation.create(path, locks)
+        store = cls(path)
+        connection = store._take()
+        version = connection.version
+        store._give(connection)
+        if version < schema.version():
+            store.close()
+            creation.migrate(path, locks)
+            store = cls(path)
+        return store
+
+    @contextmanager
+    def read(self) -> Iterator[View]:
+        """Gives one consistent snapshot; never waits, whatever writers do.
+
+        Raises:
+            StoreCorruptError: the database is damaged.
+            UseAfterForkError: this store was opened before a fork.
+            StoreError: it can't be read, or it is closed.
+        """
+        connection = self._take()
+        try:
+            connection.execute("BEGIN")
+            yield View(connection, self._configs)
+        except apsw.Error as error:
+            raise self._typed(error, connection) from error
+        except DamagedRowError as error:
+            raise faults.corrupt(self.path, str(error)) from error
+        finally:
+            self._give(connection)
+
+    @contextmanager
+    def write(
+        self, session: "LockSession", *, durable: bool = False, timeout: float = PATIENCE
+    ) -> Iterator[Change]:
+        """Gives one write transaction, which is committed unless an exception leaves it.
+
+        Holds the ``store`` lock, so nothing slow belongs inside.
+
+        Args:
+            session: the calling thread's.
+            durable: the commit survives a power loss too, not just a crash of any process.
+            timeout: seconds to wait for the lock and for other programs.
+
+        Raises:
+            LockTimeoutError: podcore's own writers hold the lock for too long.
+            StoreBusyError: another program does.
+            ReadOnlyStoreError: the filesystem lets nobody write.
+            ResourceExhaustedError: no space left; nothing was written.
+            StoreCorruptError: the database is damaged.
+            UseAfterForkError: this store was opened before a fork.
+        """
+        deadline = time.monotonic() + timeout
+        self._check_usable()
+        with session.acquire("store", timeout=timeout):
+            connection = self._take()
+            committed = False
+            try:
+                if connection.read_only:
+                    raise faults.read_only(self.path)
+                connection.set_durable(durable)
+                connection.set_patience(_coarse(deadline - time.monotonic()))
+                connection.execute("BEGIN IMMEDIATE")
+                yield Change(connection, self._configs)
+                connection.execute("COMMIT")
+                committed = True
+            except apsw.Error as error:
+                raise self._typed(error, connection) from error
+            except DamagedRowError as error:
+                raise faults.corrupt(self.path, str(error)) from error
+            finally:
+                if not committed:
+                    self._configs.clear()
+                self._give(connection)
+
+    def integrity(self) -> list[str]:
+        """Returns what is wrong with the database, as sentences; reads all of it.
+
+        Raises:
+            StoreError: it can't be read at all.
+        """
+        with self.read() as view:
+            return integrity.problems(view, self._configs)
+
+    def close(self) -> None:
+        """Closes it; a transaction that another thread has open may still end. Idempotent."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            message = f"the state store `{self.path}` was opened before a fork"
+            raise UseAfterForkError(f"{message}\nhint: make a new `Engine` in the child")
+        if self._closed:
+            raise StoreError(f"the state store `{self.path}` is closed")
+
+    def _take(self) -> Connection:
+        self._check_usable()
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            raise faults.corrupt(self.path, f"it went away ({error.strerror})") from error
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+                if connection is not None:
+                    self._busy.add(connection)
+            if connection is None:
+                return self._opened()
+            if connection.identity == (found.st_dev, found.st_ino):
+                return connection
+            # A repair put another database in its place.
+            self._forget(connection)
+
+    def _opened(self) -> Connection:
+        connection = Connection(self.path)
+        try:
+            connection.check(self.path)
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._busy.add(connection)
+        return connection
+
+    def _give(self, connection: Connection) -> None:
+        if os.getpid() != self._pid:
+            return  # abandoned at the fork
+        if not connection.end():
+            self._forget(connection)
+            return
+        with self._lock:
+            keep = not self._closed and len(self._idle) < _MOST_IDLE
+            if keep:
+                self._busy.discard(connection)
+                self._idle.append(connection)
+        if not keep:
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+        connection.close()
+
+    def _typed(self, error: apsw.Error, connection: Connection) -> Exception:
+        return faults.typed(error, self.path, connection.database.system_errno)
+
+    def _abandon(self) -> None:
+        """Runs in the child of a fork, whose only thread it is."""
+        for connection in [*self._idle, *self._busy]:
+            connection.abandon()
+
+
+def _coarse(seconds: float) -> float:
+    """Returns the seconds in halves, at least one: setting it costs, so it should seldom change."""
+    return max(0.5, round(seconds * 2) / 2)
+
+
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store._abandon()  # noqa: SLF001 -- of this module
+
+
+os.register_at_fork(after_in_child=_after_fork)

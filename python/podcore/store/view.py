@@ -1,0 +1,137 @@
+"""What can be read in one transaction: a consistent snapshot of the database."""
+
+from collections.abc import Collection
+
+from podcore.model import ContainerKind
+from podcore.records import ContainerRecord, Event, PodRecord, VolumeRecord
+from podcore.store import rows
+from podcore.store.connection import Connection
+from podcore.store.rows import Config, Configs, Row
+
+_PODS = f"SELECT {rows.POD} FROM pod"  # noqa: S608 -- columns named in rows.py
+_CONTAINERS = (
+    f"SELECT {rows.CONTAINER}"  # noqa: S608 -- columns named in rows.py
+    " FROM container c JOIN container_state s USING (number)"
+)
+_EDGES = (
+    "SELECT dependency_id, condition, timeout FROM edge WHERE container_id = ? ORDER BY position"
+)
+
+
+class View:
+    """A snapshot; all that it returns was true at one moment. Lists are in order of creation.
+
+    Made by ``Store.read`` and used by one thread inside that ``with`` only.
+    """
+
+    def __init__(self, connection: Connection, configs: Configs) -> None:
+        self._connection = connection
+        self._configs = configs
+
+    def rows(self, statement: str, *values: object) -> list[Row]:
+        """Returns all rows of a statement; for the rooms of the store."""
+        # Read to the end: an open statement would keep the snapshot. `execute` is looked up each
+        # time because it raises after a fork.
+        return self._connection.execute(statement, values).fetchall()
+
+    def pods(self) -> list[PodRecord]:
+        """Returns all pods."""
+        return [rows.pod_of(row) for row in self.rows(f"{_PODS} ORDER BY number")]
+
+    def pod(self, pod_id: str) -> PodRecord | None:
+        """Returns a pod by its full id, None when there is none."""
+        found = self.rows(f"{_PODS} WHERE id = ?", pod_id)
+        return rows.pod_of(found[0]) if found else None
+
+    def pod_by_name(self, name: str) -> PodRecord | None:
+        """Returns a pod by its exact name, None when there is none."""
+        found = self.rows(f"{_PODS} WHERE name = ?", name)
+        return rows.pod_of(found[0]) if found else None
+
+    def pod_references(self) -> list[tuple[str, str]]:
+        """Returns (id, name) of all pods, as ``references.resolve`` wants them."""
+        return [(row[0], row[1]) for row in self.rows("SELECT id, name FROM pod ORDER BY number")]
+
+    def containers(
+        self, pod_id: str | None = None, kinds: Collection[ContainerKind] | None = None
+    ) -> list[ContainerRecord]:
+        """Returns the containers of a pod, or of all, of some kinds or of any."""
+        if pod_id is None:
+            found = self.rows(f"{_CONTAINERS} ORDER BY c.number")
+        else:
+            found = self.rows(f"{_CONTAINERS} WHERE c.pod_id = ? ORDER BY c.number", pod_id)
+        records = [self._record(row) for row in found]
+        return [one for one in records if kinds is None or one.kind in kinds]
+
+    def container(self, container_id: str) -> ContainerRecord | None:
+        """Returns a container by its full id, None when there is none."""
+        found = self.rows(f"{_CONTAINERS} WHERE c.id = ?", container_id)
+        return self._record(found[0]) if found else None
+
+    def container_by_name(self, pod_id: str, name: str) -> ContainerRecord | None:
+        """Returns a container by its pod and its exact name, None when there is none."""
+        found = self.rows(f"{_CONTAINERS} WHERE c.pod_id = ? AND c.name = ?", pod_id, name)
+        return self._record(found[0]) if found else None
+
+    def container_references(
+        self, pod_id: str | None = None, kinds: Collection[ContainerKind] | None = None
+    ) -> list[tuple[str, str]]:
+        """Returns (id, name) of the containers of a pod or of all, of some kinds or of any."""
+        statement = "SELECT id, name, kind FROM container"
+        if pod_id is None:
+            found = self.rows(f"{statement} ORDER BY number")
+        else:
+            found = self.rows(f"{statement} WHERE pod_id = ? ORDER BY number", pod_id)
+        return [(row[0], row[1]) for row in found if kinds is None or row[2] in kinds]
+
+    def dependents(self, container_id: str) -> list[str]:
+        """Returns the ids of the containers that declare a dependency on this one."""
+        found = self.rows(
+            "SELECT e.container_id FROM edge e JOIN container c ON c.id = e.container_id"
+            " WHERE e.dependency_id = ? ORDER BY c.number",
+            container_id,
+        )
+        return [row[0] for row in found]
+
+    def volumes(self) -> list[VolumeRecord]:
+        """Returns all named volumes."""
+        found = self.rows("SELECT number, name, created, labels FROM volume ORDER BY number")
+        return [rows.volume_of(row) for row in found]
+
+    def volume(self, name: str) -> VolumeRecord | None:
+        """Returns a volume by its name, None when there is none."""
+        found = self.rows("SELECT number, name, created, labels FROM volume WHERE name = ?", name)
+        return rows.volume_of(found[0]) if found else None
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Returns the events that follow the one with the number ``after``, the oldest first."""
+        found = self.rows(
+            "SELECT number, time, kind, id, action, detail FROM event WHERE number > ?"
+            " ORDER BY number LIMIT ?",
+            after,
+            limit,
+        )
+        return [rows.event_of(row) for row in found]
+
+    def last_event(self) -> int:
+        """Returns the number of the newest event, 0 when there has been none."""
+        return int(self.rows("SELECT coalesce(max(number), 0) FROM event")[0][0])
+
+    def meta(self, key: str) -> str | None:
+        """Returns a fact about the store as a whole, None when it was never set."""
+        found = self.rows("SELECT value FROM meta WHERE key = ?", key)
+        return str(found[0][0]) if found else None
+
+    def _record(self, row: Row) -> ContainerRecord:
+        config = self._configs.get(row[1])
+        if config is None or config.hash != row[6] or config.limits != row[26]:
+            config = self._read_config(row)
+        return rows.container_of(row, config)
+
+    def _read_config(self, row: Row) -> Config:
+        identifier, digest, limits = row[1], row[6], row[26]
+        text = self.rows("SELECT spec FROM container WHERE number = ?", row[0])[0][0]
+        edges = self.rows(_EDGES, identifier)
+        config = rows.config_of(identifier, text, digest, limits, edges)
+        self._configs.put(identifier, config)
+        return config
