@@ -72,7 +72,7 @@ def test_changed_rust_sources_are_rebuilt_and_touched_ones_are_not(checkout):
 
     source.write_text("// two\n")
 
-    assert set_up(checkout, "extension")[0] == ["maturin develop --release --quiet"]
+    assert set_up(checkout, "extension")[0] == ["maturin develop --release"]
 
 
 def test_a_failed_build_keeps_the_old_library_and_is_tried_again(checkout):
