@@ -34,6 +34,7 @@ class Action(StrEnum):
 
     WAIT_FOR_EXIT = "wait_for_exit"  # give the monitor its time to write the exit file
     PURGE = "purge"  # end everything that is left of this incarnation and remove it
+    THAW = "thaw"  # a freeze that was not finished is undone
     END_REST = "end_rest"  # kill what is left in the cgroup after the container's process
 
 
@@ -104,7 +105,8 @@ def decide(state: ContainerStatus, verb: Verb | None, seen: Observation) -> Deci
         return Decision(ContainerStatus.CREATED)
     if seen.process is Process.FROZEN:
         return Decision(ContainerStatus.PAUSED)
-    return Decision(ContainerStatus.RUNNING)
+    thaw = (Action.THAW,) if verb in (Verb.PAUSE, Verb.UNPAUSE) else ()
+    return Decision(ContainerStatus.RUNNING, thaw)
 
 
 def _after_reboot(state: ContainerStatus, seen: Observation) -> Decision:

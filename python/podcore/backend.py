@@ -1,0 +1,190 @@
+"""The host of an engine: what every verb stands on, opened when it is first needed."""
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from podcore._core import LockSession, LockTable
+from podcore.kernel import host as kernel_host
+from podcore.kernel import process
+from podcore.kernel.cgroup import Cgroup, Hierarchies
+from podcore.kernel.files import ensure_private_directory
+from podcore.records import ProcessIdentity
+
+if TYPE_CHECKING:
+    from podcore.monitor.conmon import Conmon
+    from podcore.oci.interface import OCIRuntime
+    from podcore.places import Places
+    from podcore.store import Store
+
+LOCK_TIMEOUT = 30.0
+"""Seconds that a verb waits for a lock; longer than anybody holds one on a healthy host."""
+
+
+class Host:
+    """The parts of one engine; safe to share between threads.
+
+    Attributes:
+        places: where things are.
+        max_workers: container transitions at once.
+    """
+
+    def __init__(
+        self,
+        places: "Places",
+        *,
+        max_workers: int,
+        oci_runtime: str | None = None,
+        conmon: str | None = None,
+    ) -> None:
+        self.places = places
+        self.max_workers = max_workers
+        self._requested_runtime = oci_runtime
+        self._requested_conmon = conmon
+        self._opening = threading.RLock()
+        self._locks: LockTable | None = None
+        self._store: Store | None = None
+        self._hierarchies: Hierarchies | None = None
+        self._conmon: Conmon | None = None
+        self._runtimes: dict[str, OCIRuntime] = {}
+        self._monitors: Cgroup | None = None
+        self._me: ProcessIdentity | None = None
+        self._default_runtime: str | None = None
+
+    @property
+    def boot_id(self) -> str:
+        """This boot's id."""
+        return kernel_host.boot_id()
+
+    @property
+    def me(self) -> ProcessIdentity:
+        """This process, as an intent names its owner."""
+        if self._me is None or self._me.pid != os.getpid():
+            self._me = process.me()
+        return self._me
+
+    @property
+    def locks(self) -> LockTable:
+        """The lock table; opening it makes the state and run directories.
+
+        Raises:
+            UnsupportedError: a directory belongs to somebody else, is a symlink, is open to
+                others, or is on a network filesystem.
+        """
+        if self._locks is None:
+            with self._opening:
+                if self._locks is None:
+                    ensure_private_directory(self.places.root)
+                    ensure_private_directory(self.places.run_root)
+                    self._locks = LockTable(self.places.locks)
+        return self._locks
+
+    @property
+    def store(self) -> "Store":
+        """The state store.
+
+        Raises:
+            StoreError: see its subclasses.
+        """
+        if self._store is None:
+            with self._opening:
+                if self._store is None:
+                    from podcore.store import Store
+
+                    self._store = Store.open(self.places.root, self.locks)
+        return self._store
+
+    @property
+    def hierarchies(self) -> Hierarchies:
+        """The cgroup hierarchies of this host."""
+        if self._hierarchies is None:
+            self._hierarchies = Hierarchies.detect()
+        return self._hierarchies
+
+    def cgroup(self, path: str) -> Cgroup:
+        """Returns a cgroup by its path below the root of each hierarchy."""
+        return self.hierarchies.cgroup(path)
+
+    @property
+    def conmon(self) -> "Conmon":
+        """The monitor program.
+
+        Raises:
+            MonitorError: there is none.
+        """
+        if self._conmon is None:
+            from podcore.monitor.conmon import Conmon
+
+            self._conmon = Conmon.find(self._requested_conmon)
+        return self._conmon
+
+    def default_runtime(self) -> str:
+        """Returns the absolute path of the OCI runtime that new containers are pinned to.
+
+        Raises:
+            OCIRuntimeNotFoundError: the one that was asked for is unknown, or none can run here.
+        """
+        if self._default_runtime is None:
+            with self._opening:
+                if self._default_runtime is None:
+                    self._default_runtime = self.resolve_runtime(self._requested_runtime)
+        return self._default_runtime
+
+    def resolve_runtime(self, requested: str | None) -> str:
+        """Returns the absolute path of an OCI runtime by its name or path.
+
+        Raises:
+            OCIRuntimeNotFoundError: it is unknown, or none can run here.
+        """
+        from podcore.oci import discovery
+
+        if requested is not None:
+            return discovery.resolve(requested, os.environ)
+        return discovery.default(self.places.runtime_cache, self.boot_id)
+
+    def runtime(self, path: str) -> "OCIRuntime":
+        """Returns the adapter of the OCI runtime at a path; it is made once."""
+        found = self._runtimes.get(path)
+        if found is None:
+            from podcore.oci import discovery
+
+            with self._opening:
+                found = discovery.runtime_for(
+                    path, self.places.runtime_root(os.path.basename(path))
+                )
+                self._runtimes[path] = found
+        return found
+
+    def place_monitor(self, pid: int) -> None:
+        """Moves a process to the cgroup of all monitors.
+
+        A monitor must outlive the cgroup of whoever called podcore, such as that of a CI job.
+        """
+        if self._monitors is None:
+            with self._opening:
+                if self._monitors is None:
+                    monitors = self.cgroup(self.places.monitors_cgroup)
+                    monitors.create()
+                    self._monitors = monitors
+        try:
+            self._monitors.add(pid)
+        except FileNotFoundError:
+            # Another engine with the same parent removed it when it was empty.
+            self._monitors.create()
+            self._monitors.add(pid)
+
+    def session(self, operation: str) -> LockSession:
+        """Returns a lock session for the calling thread; ``operation`` is shown to who waits."""
+        return self.locks.session(operation)
+
+    @property
+    def opened(self) -> bool:
+        """Whether anything has been opened yet."""
+        return self._locks is not None
+
+    def close(self) -> None:
+        """Closes the store. Stops nothing."""
+        with self._opening:
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()

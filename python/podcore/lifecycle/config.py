@@ -1,0 +1,63 @@
+"""Writes a container's OCI bundle for its next incarnation."""
+
+import os
+
+from podcore.backend import Host
+from podcore.bundle import BundleRequest, write
+from podcore.bundle.etc import write_etc
+from podcore.errors import ContainerStateError
+from podcore.kernel.limits import limits_to_oci
+from podcore.kernel.files import make_directory
+from podcore.lifecycle import brought, rootfs
+from podcore.lifecycle.namespaces import Joined
+from podcore.model import RootfsMode
+from podcore.names import SHORT
+from podcore.records import ContainerRecord, PodRecord
+
+
+def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Joined) -> str:
+    """Prepares the root, writes config.json and returns the bundle's directory.
+
+    Raises:
+        InvalidArgumentError: something that the spec names is no longer there.
+        OSError: the overlay could not be mounted, or the bundle not be written.
+    """
+    places = host.places
+    spec = record.spec
+    if spec.bundle is not None:
+        return brought.check(places, record)
+    directory = places.bundle(record.id)
+    hostname = spec.hostname or joined.hostname or record.id[:SHORT]
+    make_directory(directory)
+    root = rootfs.prepare(places, record)
+    overlay = spec.rootfs_mode == RootfsMode.OVERLAY
+    etc = write_etc(places.etc(record.id), hostname, spec, root, overlay=overlay)
+    volumes = {
+        mount.source: places.volume(mount.source)
+        for mount in spec.mounts
+        if mount.type == "volume" and mount.source is not None
+    }
+    for name, path in volumes.items():
+        if not os.path.isdir(path):
+            message = f"container `{record.name}`: volume `{name}` is not there any more"
+            raise ContainerStateError(message)
+    write(
+        BundleRequest(
+            container_id=record.id,
+            name=record.name,
+            pod_id=pod.id,
+            pod_name=pod.name,
+            spec=spec,
+            hostname=hostname,
+            cgroup_path=record.cgroup_path,
+            directory=directory,
+            rootfs=root,
+            namespaces=joined.paths,
+            readonly=spec.rootfs_mode == RootfsMode.RO,
+            extra_mounts=etc,
+            resources=limits_to_oci(spec.limits),
+            volumes=volumes,
+            shm_path=joined.shm_path,
+        )
+    )
+    return directory

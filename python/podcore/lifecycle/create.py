@@ -1,0 +1,187 @@
+"""OCI create of one container: everything is there but its command has not begun."""
+
+import os
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.deadlines import Deadline
+from podcore.errors import (
+    ContainerStateError,
+    DependencyNotRunningError,
+    InvalidArgumentError,
+    PodcoreError,
+)
+from podcore.kernel.exhaustion import typed
+from podcore.kernel.files import make_directory, remove_tree
+from podcore.lifecycle import infra
+from podcore.lifecycle.config import write_bundle
+from podcore.lifecycle.held import Held, hold
+from podcore.lifecycle.namespaces import Joined, join, providers
+from podcore.lifecycle.purge import purge, release
+from podcore.lifecycle.step import DONE, Step, ignored
+from podcore.model import ContainerStatus
+from podcore.monitor.conmon import Launch
+from podcore.names import short
+from podcore.observe import truth
+from podcore.records import ContainerRecord, PodRecord, ProcessIdentity, Verb
+
+CREATE_TIMEOUT = 60.0
+"""Seconds that conmon and the OCI runtime get for a create."""
+
+_THERE = {ContainerStatus.CREATED, ContainerStatus.RUNNING, ContainerStatus.PAUSED}
+
+
+def create(host: Host, session: LockSession, which: ContainerRecord, pod: PodRecord) -> Step:
+    """Creates a container with its OCI runtime, so that a later start is all that is left.
+
+    Ignores one that is created, running or paused. Holds its lock all the while. On failure
+    nothing of the attempt is left and the container is ``configured``.
+
+    Raises:
+        OCIRuntimeError, MonitorError: the create failed.
+        DependencyNotRunningError: a container whose namespace it joins is not there.
+    """
+    with hold(host, session, which) as held:
+        if held.record.state in _THERE:
+            return ignored(f"is {held.record.state}")
+        create_held(held, pod, then=None)
+        return DONE
+
+
+def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
+    """Creates a held container; the commit of its result carries the intent of what is next."""
+    host, record = held.host, held.record
+    if record.state not in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
+        message = f"container `{record.name}` ({short(record.id)}) is {record.state}"
+        raise ContainerStateError(message, record.state, ("configured", "exited"))
+    if record.state is ContainerStatus.EXITED and record.incarnation:
+        release(host, record)
+    joined = _joined(host, record, pod)
+    held.intend(
+        Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None
+    )
+    try:
+        monitor, init = _launch(held, pod, joined)
+    except BaseException as error:
+        _undo(held, error)
+        if isinstance(error, OSError) and not isinstance(error, PodcoreError):
+            raise _typed(error, held.record) from error
+        raise
+    held.commit(
+        held.record.but(
+            state=ContainerStatus.CREATED,
+            init=init,
+            monitor=monitor,
+            intent=None if then is None else held.intent(then),
+        ),
+        "init",
+    )
+
+
+def discard_created(host: Host, session: LockSession, which: ContainerRecord) -> Step:
+    """Takes a container that was created ahead, but will not be started, back to ``configured``."""
+    with hold(host, session, which) as held:
+        record = held.record
+        if record.state is not ContainerStatus.CREATED:
+            return ignored(f"is {record.state}")
+        held.intend(Verb.CREATE)
+        purge(host, held.record)
+        held.commit(
+            held.record.but(
+                state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None
+            ),
+            "cleanup",
+        )
+        return DONE
+
+
+def _launch(
+    held: Held, pod: PodRecord, joined: Joined
+) -> tuple[ProcessIdentity, ProcessIdentity]:
+    host, record = held.host, held.record
+    places = host.places
+    make_directory(places.runs)
+    make_directory(places.run(record.id))
+    attempt = places.attempt(record.id, record.incarnation)
+    make_directory(attempt)
+    make_directory(f"{attempt}/exits")
+    make_directory(places.container(record.id))
+    _fresh_persist(host, record)
+    bundle = write_bundle(host, record, pod, joined)
+    runtime = host.runtime(record.oci_runtime)
+    make_directory(runtime.root)
+    log = f"{attempt}/create.log"
+    launched = host.conmon.launch(
+        Launch(
+            container_id=record.id,
+            name=record.name,
+            bundle=bundle,
+            runtime=runtime.path,
+            runtime_arguments=runtime.arguments(log),
+            runtime_log=log,
+            pid_file=f"{attempt}/pid",
+            monitor_pid_file=f"{attempt}/conmon.pid",
+            exit_dir=f"{attempt}/exits",
+            persist_dir=places.persist(record.id, record.incarnation),
+            log_path=places.log(record.id),
+            log_size_max=record.spec.log_size_max,
+            terminal=record.spec.terminal,
+            stdin=record.spec.stdin,
+            place=host.place_monitor,
+        ),
+        Deadline.after(CREATE_TIMEOUT),
+    )
+    return launched.monitor, launched.init
+
+
+def _fresh_persist(host: Host, record: ContainerRecord) -> None:
+    """Makes the directory of this incarnation's exit file; those of earlier ones are gone then."""
+    exits = host.places.exits(record.id)
+    make_directory(exits)
+    for name in sorted(os.listdir(exits)):
+        remove_tree(f"{exits}/{name}")
+    make_directory(host.places.persist(record.id, record.incarnation))
+
+
+def _undo(held: Held, error: BaseException) -> None:
+    """Removes what a failed create left; the error it adds to is raised by the caller."""
+    try:
+        purge(held.host, held.record)
+        held.commit(
+            held.record.but(
+                state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None
+            )
+        )
+    except Exception as undoing:  # noqa: BLE001 - the first error is the one to raise
+        # The intent stays, so the next one who takes the lock tries again.
+        error.add_note(f"and what it left could not be removed: {undoing}")
+
+
+def _typed(error: OSError, record: ContainerRecord) -> PodcoreError:
+    doing = f"creating container `{record.name}` ({short(record.id)})"
+    return typed(error, doing) or InvalidArgumentError(f"{doing}: {error}")
+
+
+def _joined(host: Host, record: ContainerRecord, pod: PodRecord) -> Joined:
+    """Returns the namespaces of a container, whose providers must be there."""
+    processes: dict[str, ProcessIdentity] = {}
+    shm: dict[str, str] = {}
+    for provider in providers(record, pod):
+        with host.store.read() as view:
+            found = view.container(provider)
+        now = None if found is None else truth(host, found)
+        if now is None or now.state not in _THERE or now.init is None:
+            name = short(provider) if found is None else found.name
+            message = (
+                f"container `{record.name}` ({short(record.id)}) joins a namespace of `{name}`, "
+                "which is not running"
+            )
+            raise DependencyNotRunningError(message, [provider])
+        processes[provider] = now.init
+        if provider == pod.infra_id:
+            shm[provider] = infra.shm_directory(host.places, pod.id)
+    joined = join(record, pod, processes, shm)
+    if record.id == pod.infra_id:
+        shm_path = infra.mount_shm(host.places, pod)
+        joined = Joined(joined.paths, pod.hostname, shm_path)
+    return joined

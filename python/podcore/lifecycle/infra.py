@@ -1,0 +1,113 @@
+"""The infra container: a process that does nothing but hold the namespaces that a pod shares."""
+
+import os
+import shutil
+import time
+
+from podcore.backend import Host
+from podcore.errors import UnsupportedError
+from podcore.kernel import mounts
+from podcore.kernel.files import make_directory
+from podcore.model import ContainerKind, ContainerSpec, PodSpec
+from podcore.names import new_id, short
+from podcore.places import Places
+from podcore.programs import find
+from podcore.records import ContainerRecord, PodRecord
+from podcore.specs import check_container, spec_hash
+
+SHM_SIZE = 64 << 20
+"""Bytes of the /dev/shm that goes with a shared IPC namespace (containers-common's figure)."""
+
+_ELSEWHERE = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/libexec/catatonit")
+
+
+def prepare(host: Host, spec: PodSpec) -> str:
+    """Makes the root that all infra containers share, and returns its path.
+
+    It holds nothing but catatonit. Made once under a temporary name, so that it is whole or absent.
+
+    Raises:
+        UnsupportedError: catatonit is not installed.
+    """
+    program = find("catatonit", os.environ.get("PATH", ""), _ELSEWHERE)
+    if program is None:
+        message = (
+            f"pod `{spec.name or ''}` shares namespaces ({', '.join(spec.share)}), "
+            "which takes `catatonit`, and that is not installed\n"
+            "hint: `apt-get install catatonit`, or share nothing (`share=()`)"
+        )
+        raise UnsupportedError(message)
+    _ = host.locks  # makes the state directory
+    status = os.stat(program)
+    directory = f"{host.places.root}/infra/{status.st_size}-{status.st_mtime_ns}"
+    if os.path.isdir(directory):
+        return directory
+    make_directory(f"{host.places.root}/infra")
+    fresh = f"{directory}.{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for name in ("", "/proc", "/sys", "/dev", "/etc"):
+        make_directory(fresh + name, 0o755)
+    shutil.copyfile(program, f"{fresh}/catatonit")
+    os.chmod(f"{fresh}/catatonit", 0o755)
+    try:
+        os.rename(fresh, directory)
+    except OSError:
+        # Another process was first: what it made is the same.
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not os.path.isdir(directory):
+            raise
+    return directory
+
+
+def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
+    """Returns the row of a pod's infra container."""
+    key = new_id()
+    spec = check_container(
+        ContainerSpec(
+            name=f"{short(pod.id)}-infra",
+            rootfs=root,
+            rootfs_mode="ro",
+            command=["/catatonit", "-P"],
+            hostname=pod.hostname,
+            cap_drop=["all"],
+            stop_timeout=0.0,
+        )
+    )
+    return ContainerRecord(
+        id=key,
+        name=spec.name or "",
+        pod_id=pod.id,
+        number=0,
+        created=time.time(),
+        kind=ContainerKind.INFRA,
+        spec=spec,
+        spec_hash=spec_hash(spec),
+        dependencies=(),
+        oci_runtime=host.default_runtime(),
+        cgroup_path=host.places.container_cgroup(pod.id, key),
+    )
+
+
+def shm_directory(places: Places, pod_id: str) -> str:
+    """Returns where the /dev/shm of a pod's shared IPC namespace is mounted."""
+    return f"{places.pod_run(pod_id)}/shm"
+
+
+def mount_shm(places: Places, pod: PodRecord) -> str | None:
+    """Mounts the /dev/shm of a pod that shares IPC, and returns its path."""
+    if "ipc" not in pod.share:
+        return None
+    make_directory(f"{places.run_root}/pods")
+    make_directory(places.pod_run(pod.id))
+    target = shm_directory(places, pod.id)
+    make_directory(target)
+    if not mounts.mounted(target):
+        mounts.tmpfs(target, size=SHM_SIZE, mode=0o1777)
+    return target
+
+
+def release_shm(places: Places, pod_id: str) -> None:
+    """Unmounts it; nothing to unmount is fine."""
+    target = shm_directory(places, pod_id)
+    if os.path.lexists(target):
+        mounts.unmount(target)

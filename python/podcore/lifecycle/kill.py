@@ -1,0 +1,43 @@
+"""Sends one container a signal."""
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.kernel import process
+from podcore.lifecycle.held import hold
+from podcore.lifecycle.purge import KILL_PATIENCE
+from podcore.lifecycle.settle import settled
+from podcore.lifecycle.step import DONE, Step, ignored
+from podcore.lifecycle.stop import SIGKILL
+from podcore.model import ContainerStatus
+from podcore.records import ContainerRecord
+from podcore.signals import signal_name
+
+_SIGNALLED = {ContainerStatus.RUNNING, ContainerStatus.STOPPING}
+
+
+def kill(host: Host, session: LockSession, which: ContainerRecord, signal: int) -> Step:
+    """Sends a signal to a container's process by pidfd; ignores one that is not running.
+
+    After SIGKILL its exit is waited for and recorded (libpod records nothing); it has no deadline
+    of its own to wait for. One that is being stopped is signalled too, so that ``kill`` cuts a
+    stop short. Holds the container's lock all the while.
+
+    Args:
+        host: of the engine.
+        session: the calling thread's.
+        which: the container.
+        signal: 1 to 64.
+    """
+    with hold(host, session, which) as held:
+        record = held.record
+        if record.state not in _SIGNALLED or record.init is None:
+            return ignored(f"is {record.state}")
+        process.send(record.init, signal, record.cgroup_path)
+        if signal != SIGKILL:
+            with host.store.write(session) as change:
+                change.event("container", record.id, "kill", signal_name(signal))
+            return DONE
+        process.wait_gone([record.init], KILL_PATIENCE)
+        now = settled(host, record)
+        held.commit(now, "died" if now.state is ContainerStatus.EXITED else "kill")
+        return DONE

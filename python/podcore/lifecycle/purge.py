@@ -1,0 +1,105 @@
+"""Ends and removes everything on the host that belongs to one incarnation of a container.
+
+The order is that of ``reliability.md`` 3.2: whoever could still act for it first, then its
+processes, then the OCI runtime's state, then what the kernel and the disk keep.
+"""
+
+import contextlib
+import os
+
+from podcore.backend import Host
+from podcore.errors import OCIRuntimeError, StopTimeoutError
+from podcore.kernel import process
+from podcore.kernel.files import remove_tree
+from podcore.lifecycle import rootfs
+from podcore.names import short
+from podcore.records import ContainerRecord
+
+KILL_PATIENCE = 5.0
+"""Seconds until SIGKILL must have emptied a cgroup (libpod's kill wait)."""
+
+_SIGKILL = 9
+
+
+def purge(host: Host, record: ContainerRecord) -> None:
+    """Ends whatever is left of an incarnation whose worker died, then releases it.
+
+    Call with the container's lock held.
+
+    Raises:
+        StopTimeoutError: processes are still there.
+    """
+    _end_workers(host, record)
+    release(host, record)
+
+
+def release(host: Host, record: ContainerRecord) -> None:
+    """Removes cgroup, runtime state, mounts and run files; processes that are left are killed.
+
+    The exit file stays until the container is created again or removed. Call with the lock held.
+
+    Raises:
+        StopTimeoutError: processes are still there.
+        OCIRuntimeError: the runtime's state could not be removed.
+    """
+    end_rest(host, record)
+    _delete_runtime_state(host, record)
+    host.cgroup(record.cgroup_path).remove()
+    rootfs.release(host.places, record.id)
+    remove_tree(host.places.run(record.id))
+
+
+def end_rest(host: Host, record: ContainerRecord) -> None:
+    """Kills every process in the container's cgroup, frozen ones too.
+
+    Raises:
+        StopTimeoutError: some are still there (uninterruptible sleep).
+    """
+    left = host.cgroup(record.cgroup_path).kill(KILL_PATIENCE)
+    if left:
+        message = (
+            f"container `{record.name}` ({short(record.id)}): processes {left} are still there "
+            f"{KILL_PATIENCE:g} s after SIGKILL\n"
+            "hint: they wait for the kernel (`ps -o pid,stat,wchan`); try again when it lets go"
+        )
+        raise StopTimeoutError(message, left)
+
+
+def _end_workers(host: Host, record: ContainerRecord) -> None:
+    """Kills the conmon and the runtime processes that a dead caller started for this container.
+
+    They are told by their command line: this run directory's runtime root or pid file, and the
+    container's 64-digit id. So a runtime process needs no row of its own in the journal.
+    """
+    run_root = os.fsencode(host.places.run_root) + b"/"
+    wanted = os.fsencode(record.id)
+
+    def ours(argv: list[bytes]) -> bool:
+        return wanted in argv and any(part.startswith(run_root) for part in argv)
+
+    found = process.find(ours)
+    if record.monitor is not None and record.monitor not in found:
+        found.append(record.monitor)
+    for worker in found:
+        process.send(worker, _SIGKILL)
+    left = process.wait_gone(found, KILL_PATIENCE)
+    if left:
+        pids = [worker.pid for worker in left]
+        message = (
+            f"container `{record.name}` ({short(record.id)}): its runtime or monitor processes "
+            f"{pids} are still there {KILL_PATIENCE:g} s after SIGKILL"
+        )
+        raise StopTimeoutError(message, pids)
+
+
+def _delete_runtime_state(host: Host, record: ContainerRecord) -> None:
+    runtime = host.runtime(record.oci_runtime)
+    if not os.path.lexists(runtime.state_directory(record.id)):
+        return
+    log = f"{host.places.run(record.id)}/delete.log"
+    if os.path.exists(record.oci_runtime) and os.path.isdir(host.places.run(record.id)):
+        # Its answer is worth nothing (damaged state files make runc refuse for ever): no process
+        # is left, so what is left on disk is removed by hand.
+        with contextlib.suppress(OCIRuntimeError):
+            runtime.delete(record.id, force=True, log=log)
+    runtime.purge(record.id)

@@ -1,0 +1,55 @@
+"""Removes one container and everything that belongs to it."""
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.errors import ContainerStateError
+from podcore.lifecycle import rootfs
+from podcore.lifecycle.held import hold
+from podcore.lifecycle.purge import purge
+from podcore.lifecycle.step import DONE, Step
+from podcore.model import ContainerStatus
+from podcore.names import short
+from podcore.records import ContainerRecord, Verb
+
+ALIVE = frozenset(
+    {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
+)
+
+
+def check_removable(record: ContainerRecord, *, force: bool) -> None:
+    """Checks that a container may be removed.
+
+    Raises:
+        ContainerStateError: it is running, paused or stopping and ``force`` is not given.
+    """
+    if force or record.state not in ALIVE:
+        return
+    message = (
+        f"container `{record.name}` ({short(record.id)}) is {record.state}\n"
+        "hint: stop it first, or remove it with force"
+    )
+    raise ContainerStateError(message, record.state, ("configured", "created", "exited"))
+
+
+def remove(host: Host, session: LockSession, which: ContainerRecord, *, force: bool) -> Step:
+    """Kills what is left of a container, removes all that belongs to it and, last, its row.
+
+    Call with the pod lock held exclusively. A removal that is interrupted leaves the container
+    ``removing``; the next one goes on from there.
+
+    Raises:
+        ContainerStateError: it is alive and ``force`` is not given; nothing was changed.
+        StopTimeoutError: its processes can't be killed; it stays ``removing``.
+    """
+    with hold(host, session, which) as held:
+        check_removable(held.record, force=force)
+        if held.record.state is not ContainerStatus.REMOVING:
+            held.intend(Verb.REMOVE, state=ContainerStatus.REMOVING)
+        record = held.record
+        if record.incarnation:
+            purge(host, record)
+        rootfs.discard(host.places, record.id)
+        with host.store.write(session, durable=True) as change:
+            change.delete_container(record.id)
+            change.event("container", record.id, "remove", record.name)
+        return DONE

@@ -1,0 +1,48 @@
+"""A container's root: the directory itself, or an overlay that takes its writes."""
+
+import os
+
+from podcore.kernel import mounts
+from podcore.kernel.files import make_directory, remove_tree
+from podcore.model import RootfsMode
+from podcore.places import Places
+from podcore.records import ContainerRecord
+
+
+def prepare(places: Places, record: ContainerRecord) -> str:
+    """Makes the root of a container ready and returns its path.
+
+    An overlay's upper layer stays from start to start until the container is removed.
+
+    Raises:
+        OSError: the overlay could not be mounted.
+    """
+    spec = record.spec
+    assert spec.rootfs is not None, "a container of a user's bundle has no rootfs of ours"
+    if spec.rootfs_mode != RootfsMode.OVERLAY:
+        return spec.rootfs
+    target = places.merged(record.id)
+    upper, work = places.upper(record.id), places.work(record.id)
+    for directory in (target, work):
+        make_directory(directory)
+    if not os.path.isdir(upper):
+        # The root directory of the container has the mode of the one below.
+        make_directory(upper)
+        status = os.stat(spec.rootfs)
+        os.chmod(upper, status.st_mode & 0o7777)
+        os.chown(upper, status.st_uid, status.st_gid)
+    mounts.overlay(spec.rootfs, upper, work, target)
+    return target
+
+
+def release(places: Places, container_id: str) -> None:
+    """Unmounts a container's overlay; nothing to unmount is fine."""
+    target = places.merged(container_id)
+    if os.path.lexists(target):
+        mounts.unmount(target)
+
+
+def discard(places: Places, container_id: str) -> None:
+    """Unmounts a container's overlay, then removes all that belongs to it on disk."""
+    release(places, container_id)
+    remove_tree(places.container(container_id))

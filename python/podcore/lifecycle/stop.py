@@ -1,0 +1,128 @@
+"""Stops one container in two steps, so that nobody waits for its lock while it takes its time.
+
+``begin_stop`` signals it under its lock, ``finish_stop`` takes the lock again once it is dead or
+its time is up. Between the two the row says ``stopping`` and who is at work; where that process
+dies, whoever comes next finds a container that runs or has exited, never one that is stuck.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.kernel import process
+from podcore.lifecycle.held import Held, hold
+from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, release
+from podcore.lifecycle.settle import settled
+from podcore.lifecycle.step import DONE, Step, ignored
+from podcore.model import ContainerStatus
+from podcore.records import ContainerRecord, Verb
+from podcore.report import Outcome
+from podcore.signals import parse_signal
+
+SIGKILL = 9
+
+_STOPPABLE = {ContainerStatus.RUNNING, ContainerStatus.STOPPING}
+
+
+@dataclass(slots=True)
+class Stopping:
+    """A container that has been told to stop.
+
+    Attributes:
+        record: its row when it was told.
+        pidfd: of its process; None when that is gone already. Whoever holds this closes it.
+        until: monotonic seconds when SIGKILL is due; ``math.inf`` for never.
+        timeout: seconds that it was given.
+    """
+
+    record: ContainerRecord
+    pidfd: int | None
+    until: float
+    timeout: float
+
+    def close(self) -> None:
+        """Closes the descriptor; may be called again."""
+        pidfd, self.pidfd = self.pidfd, None
+        if pidfd is not None:
+            os.close(pidfd)
+
+
+def begin_stop(
+    host: Host, session: LockSession, which: ContainerRecord, timeout: float | None
+) -> Stopping | Step:
+    """Sends a container its stop signal; ignores one that is neither running nor stopping.
+
+    A timeout of 0 sends SIGKILL at once. The lock is released before this returns.
+
+    Args:
+        host: of the engine.
+        session: the calling thread's.
+        which: the container.
+        timeout: seconds until SIGKILL; None for the container's own.
+    """
+    with hold(host, session, which) as held:
+        record = held.record
+        if record.state not in _STOPPABLE or record.init is None:
+            return ignored(f"is {record.state}")
+        seconds = record.spec.stop_timeout if timeout is None else timeout
+        pidfd = process.open_pidfd(record.init)
+        if record.state is not ContainerStatus.STOPPING:
+            held.commit(
+                record.but(state=ContainerStatus.STOPPING, intent=held.intent(Verb.STOP)),
+                "stop",
+            )
+            signal = SIGKILL if seconds == 0 else parse_signal(record.spec.stop_signal)
+            process.send(record.init, signal, record.cgroup_path)
+        elif seconds == 0:
+            process.send(record.init, SIGKILL, record.cgroup_path)
+        return Stopping(held.record, pidfd, time.monotonic() + seconds, seconds)
+
+
+def finish_stop(host: Host, session: LockSession, stopping: Stopping, *, cleanup: bool) -> Step:
+    """Ends a container whose time is up, and records how it ended.
+
+    Raises:
+        StopTimeoutError: it is still there after SIGKILL; its state stays ``stopping``.
+        OCIRuntimeError: ``cleanup`` failed; the exit is recorded all the same.
+    """
+    stopping.close()
+    with hold(host, session, stopping.record) as held:
+        step = DONE
+        record = held.record
+        if record.incarnation != stopping.record.incarnation:
+            # Somebody stopped it and started it again: this stop has been served.
+            return DONE
+        if record.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED):
+            step = Step(Outcome.DONE, f"did not stop within {stopping.timeout:g} s and was killed")
+            end(held)
+        if cleanup:
+            clean_up(held)
+        return step
+
+
+def end(held: Held) -> None:
+    """Kills a held container with SIGKILL and commits how it ended.
+
+    Raises:
+        StopTimeoutError: it is still there.
+    """
+    host, record = held.host, held.record
+    init = record.init
+    if init is not None:
+        process.send(init, SIGKILL, record.cgroup_path)
+        if process.wait_gone([init], KILL_PATIENCE) or record.state is ContainerStatus.PAUSED:
+            # A frozen process does not die of a signal alone (cgroup v1).
+            end_rest(host, record)
+    held.commit(settled(host, record.but(intent=None)), "died")
+
+
+def clean_up(held: Held) -> None:
+    """Releases what an exited container still has on the host: runtime state, cgroup, mounts."""
+    record = held.record
+    if record.state is not ContainerStatus.EXITED:
+        return
+    held.intend(Verb.CLEANUP)
+    release(held.host, held.record)
+    held.commit(held.record.but(intent=None), "cleanup")

@@ -1,0 +1,65 @@
+"""Waits for one container to exit, without a lock."""
+
+import math
+import os
+import select
+import time
+
+from podcore.backend import Host
+from podcore.errors import ContainerRemovedError
+from podcore.kernel import process
+from podcore.model import ContainerStatus
+from podcore.names import short
+from podcore.observe import truth
+from podcore.records import ContainerRecord
+
+_POLL = 0.05
+"""Seconds between two looks at a container that has no process yet, or whose exit is on its way."""
+
+
+def wait(host: Host, which: ContainerRecord, timeout: float | None) -> int | None:
+    """Waits until a container has exited; one that was never started is waited for too.
+
+    Args:
+        host: of the engine.
+        which: the container.
+        timeout: seconds; None waits for ever.
+
+    Returns:
+        Its exit code; None when nobody can know it.
+
+    Raises:
+        TimeoutError: it had not exited in time.
+        ContainerRemovedError: it was removed.
+    """
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        with host.store.read() as view:
+            record = view.container(which.id)
+        if record is None:
+            message = f"container `{which.name}` ({short(which.id)}) has been removed"
+            raise ContainerRemovedError(message)
+        now = truth(host, record)
+        if now.state is ContainerStatus.EXITED:
+            return now.exit_code
+        left = until - time.monotonic()
+        if left <= 0:
+            message = (
+                f"container `{which.name}` ({short(which.id)}) is still {now.state} "
+                f"after {timeout:g} s"
+            )
+            raise TimeoutError(message)
+        _wait_for_change(now, left)
+
+
+def _wait_for_change(record: ContainerRecord, seconds: float) -> None:
+    pidfd = None if record.init is None else process.open_pidfd(record.init)
+    if pidfd is None:
+        time.sleep(min(seconds, _POLL))
+        return
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll(None if seconds == math.inf else math.ceil(seconds * 1000))
+    finally:
+        os.close(pidfd)

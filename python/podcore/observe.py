@@ -1,0 +1,146 @@
+"""Looks at the host and says what is true of a container, without a lock and without a runtime.
+
+``status``, ``ps`` and ``inspect`` are this on a snapshot of the database: exit files, /proc and the
+freezer, never a runtime process. Nothing is written; whoever holds the lock commits what is seen.
+"""
+
+import os
+import time
+
+from podcore.backend import Host
+from podcore.kernel import process
+from podcore.model import ContainerStatus
+from podcore.monitor.exits import read_exit
+from podcore.reconcile import Action, Exit, Observation, Process, decide
+from podcore.records import ContainerRecord, Intent, Verb
+
+_QUIET = {ContainerStatus.CONFIGURED, ContainerStatus.EXITED}
+_LIVE = {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
+
+PATIENCE = 0.15
+"""Seconds that a reader gives conmon to write the exit file of a container that has just died."""
+
+_EXIT_POLL = 0.002
+
+
+def observe(host: Host, record: ContainerRecord) -> Observation:
+    """Returns what is seen of a container on the host."""
+    same_boot = record.boot_id in ("", host.boot_id)
+    seen = _process(host, record) if same_boot else Process.GONE
+    left = _exit(host, record) if seen is Process.GONE else Exit.PENDING
+    populated = (
+        same_boot
+        and seen is Process.GONE
+        and record.incarnation > 0
+        and host.cgroup(record.cgroup_path).populated()
+    )
+    return Observation(same_boot=same_boot, process=seen, exit=left, populated=populated)
+
+
+def _process(host: Host, record: ContainerRecord) -> Process:
+    if record.init is None or not process.alive(record.init):
+        return Process.GONE
+    begun = record.state in _LIVE
+    if not begun and awaits_start(host, record):
+        return Process.WAITING
+    if host.cgroup(record.cgroup_path).frozen():
+        return Process.FROZEN
+    return Process.STARTED
+
+
+def awaits_start(host: Host, record: ContainerRecord) -> bool:
+    """Whether a created container has not been started: both runtimes leave a FIFO until then.
+
+    Where the runtime's own state is gone nobody can have started it.
+    """
+    directory = host.runtime(record.oci_runtime).state_directory(record.id)
+    return os.path.exists(f"{directory}/exec.fifo") or not os.path.exists(directory)
+
+
+def _exit(host: Host, record: ContainerRecord) -> Exit:
+    places = host.places
+    persisted = f"{places.persist(record.id, record.incarnation)}/exit"
+    handed_over = f"{places.attempt(record.id, record.incarnation)}/exits/{record.id}"
+    if os.path.lexists(persisted) or os.path.lexists(handed_over):
+        return Exit.RECORDED
+    if record.monitor is not None and process.alive(record.monitor):
+        return Exit.PENDING
+    # It may have written the file and gone between the two looks.
+    if os.path.lexists(persisted) or os.path.lexists(handed_over):
+        return Exit.RECORDED
+    return Exit.LOST
+
+
+def abandoned(host: Host, intent: Intent | None) -> Verb | None:
+    """Returns the verb of an intent whose owner is dead; None when there is none or it lives."""
+    if intent is None or intent.owner == host.me or process.alive(intent.owner):
+        return None
+    return intent.verb
+
+
+def wait_for_exit(host: Host, record: ContainerRecord, seconds: float) -> bool:
+    """Waits for the exit file of a dead container while its monitor lives.
+
+    Returns:
+        Whether there is one.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := _exit(host, record)) is Exit.PENDING and time.monotonic() < deadline:
+        time.sleep(_EXIT_POLL)
+    return left is Exit.RECORDED
+
+
+def with_exit(host: Host, record: ContainerRecord, reason: str) -> ContainerRecord:
+    """Returns the record as exited, with what the exit file says, or ``reason`` for no code."""
+    places = host.places
+    found = read_exit(
+        places.persist(record.id, record.incarnation),
+        f"{places.attempt(record.id, record.incarnation)}/exits",
+        record.id,
+    )
+    code, oom, finished = None, False, time.time()
+    if found is not None:
+        code, reason, oom, finished = found.code, found.reason, found.oom, found.time
+    return record.but(
+        state=ContainerStatus.EXITED,
+        exit_code=code,
+        reason=reason,
+        oom_killed=oom,
+        finished=finished,
+        init=None,
+        monitor=None,
+        intent=None,
+    )
+
+
+def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> ContainerRecord:
+    """Returns the record as it is true now; nothing is written.
+
+    A container whose process is dead but whose monitor has not yet said how is ``stopping``.
+
+    Args:
+        host: where to look.
+        record: of a snapshot.
+        patience: seconds to wait for an exit file that is on its way.
+    """
+    if record.intent is None and record.state in _QUIET and record.boot_id in ("", host.boot_id):
+        return record
+    seen = observe(host, record)
+    verb = abandoned(host, record.intent)
+    decision = decide(record.state, verb, seen)
+    if decision.state is not ContainerStatus.EXITED or record.state is ContainerStatus.EXITED:
+        return record.but(state=_shown(record, verb, decision.state))
+    reason = decision.reason
+    if Action.WAIT_FOR_EXIT in decision.actions and not wait_for_exit(host, record, patience):
+        return record.but(state=ContainerStatus.STOPPING)
+    return with_exit(host, record, reason)
+
+
+def _shown(
+    record: ContainerRecord, verb: Verb | None, state: ContainerStatus
+) -> ContainerStatus:
+    """Returns STOPPING for a running container while the one who stops it lives."""
+    stopped = record.intent is not None and record.intent.verb is Verb.STOP and verb is None
+    if stopped and state is ContainerStatus.RUNNING:
+        return ContainerStatus.STOPPING
+    return state

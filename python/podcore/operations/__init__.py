@@ -1,0 +1,1 @@
+"""The verbs of a pod: snapshot, graph, traversal, workers, report."""

@@ -1,0 +1,228 @@
+"""Makes pods and containers: rows, in one transaction, after everything has been checked."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from podcore._core import DependencyGraph
+from podcore.backend import Host
+from podcore.errors import (
+    ContainerExistsError,
+    NoSuchContainerError,
+    PodExistsError,
+    PodRemovedError,
+)
+from podcore.kernel.files import make_directory
+from podcore.lifecycle import brought, infra
+from podcore.model import ContainerKind, ContainerSpec, PodSpec
+from podcore.names import generate_name, new_id, short
+from podcore.operations.snapshot import pod_lock
+from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
+from podcore.references import resolve
+from podcore.specs import check_container, check_pod, spec_hash
+from podcore.store import Change
+
+
+def create_pod(host: Host, spec: PodSpec) -> PodRecord:
+    """Makes a pod, and the infra container of one that shares namespaces.
+
+    Raises:
+        InvalidArgumentError, InvalidNameError: nothing was touched.
+        PodExistsError: the name is taken.
+        OCIRuntimeNotFoundError, UnsupportedError: an infra container can't be made here.
+    """
+    checked = check_pod(spec)
+    pod_id = new_id()
+    machinery = infra.prepare(host, checked) if checked.share and checked.infra else None
+    with (
+        host.session(f"create pod {checked.name or short(pod_id)}") as session,
+        host.store.write(session, durable=True) as change,
+    ):
+        name = checked.name
+        if name is None:
+            name = generate_name({known for _, known in change.pod_references()})
+        elif change.pod_by_name(name) is not None:
+            message = f"a pod `{name}` exists\nhint: choose another name, or remove that one"
+            raise PodExistsError(message)
+        pod = change.add_pod(
+            PodRecord(
+                id=pod_id,
+                name=name,
+                number=0,
+                created=time.time(),
+                labels=checked.labels,
+                share=tuple(checked.share),
+                hostname=checked.hostname or name[:63],
+                infra=checked.infra,
+                limits=checked.limits,
+                cgroup_path=host.places.pod_cgroup(pod_id),
+                infra_id=None,
+            )
+        )
+        if machinery is not None:
+            row = infra.row(host, pod, machinery)
+            change.add_container(row)
+            pod = _with_infra(change, pod, row)
+        change.event("pod", pod.id, "create", pod.name)
+    return pod
+
+
+def _with_infra(change: Change, pod: PodRecord, row: ContainerRecord) -> PodRecord:
+    changed = replace(pod, infra_id=row.id)
+    change.save_pod(changed)
+    return changed
+
+
+def create_containers(
+    host: Host, pod: PodRecord, specs: Sequence[ContainerSpec]
+) -> list[ContainerRecord]:
+    """Makes containers in a pod, all of them or none; they may depend on each other in any order.
+
+    Holds the pod lock exclusively.
+
+    Raises:
+        InvalidArgumentError, InvalidNameError, OCIRuntimeNotFoundError: nothing was touched.
+        ContainerExistsError: a name is taken, in the pod or twice in ``specs``.
+        GraphError: with all defects; nothing was touched.
+        PodRemovedError: the pod is gone.
+    """
+    checked = [check_container(spec) for spec in specs]
+    runtimes = [
+        host.default_runtime()
+        if spec.oci_runtime is None
+        else host.resolve_runtime(spec.oci_runtime)
+        for spec in checked
+    ]
+    with pod_lock(host, pod, "create container in", exclusive=True) as session:
+        with host.store.read() as view:
+            found = view.pod(pod.id)
+            known = view.container_references(pod.id) if found is not None else []
+        if found is None or found.removing:
+            message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
+            raise PodRemovedError(message)
+        members = [pair for pair in known if pair[0] != found.infra_id]
+        named = _named(found, members, checked)
+        everything = [*members, *((key, spec.name or "") for key, spec in named)]
+        edges = _edges(found, named, everything)
+        _check_graph(host, found, named, everything, edges)
+        rows = [
+            _row(host, found, key, spec, runtime, edges[key])
+            for (key, spec), runtime in zip(named, runtimes, strict=True)
+        ]
+        for row in rows:
+            if row.spec.bundle is not None:
+                brought.keep(host.places, row)
+        with host.store.write(session, durable=True) as change:
+            _add_volumes(change, host, rows)
+            rows = [change.add_container(row) for row in rows]
+            for row in rows:
+                change.event("container", row.id, "create", row.name)
+    return rows
+
+
+def _named(
+    pod: PodRecord, members: Sequence[tuple[str, str]], specs: Sequence[ContainerSpec]
+) -> list[tuple[str, ContainerSpec]]:
+    """Returns each spec with a new id and with the name it will have.
+
+    Raises:
+        ContainerExistsError: a name is taken.
+    """
+    taken = {name for _, name in members} | {spec.name for spec in specs if spec.name}
+    seen = {name for _, name in members}
+    named = []
+    for spec in specs:
+        name = spec.name
+        if name is None:
+            name = generate_name(taken)
+            taken.add(name)
+        if name in seen:
+            message = (
+                f"pod `{pod.name}` has a container `{name}`\nhint: names are unique in their pod"
+            )
+            raise ContainerExistsError(message)
+        seen.add(name)
+        named.append((new_id(), replace(spec, name=name)))
+    return named
+
+
+def _edges(
+    pod: PodRecord,
+    named: Sequence[tuple[str, ContainerSpec]],
+    everything: Sequence[tuple[str, str]],
+) -> dict[str, list[str]]:
+    """Returns the ids that each new container depends on; what is unknown stays as it was given."""
+    edges: dict[str, list[str]] = {}
+    for key, spec in named:
+        wanted = list(spec.depends_on)
+        wanted += [
+            origin.removeprefix("container:")
+            for origin in spec.namespaces.values()
+            if origin.startswith("container:")
+        ]
+        found: dict[str, None] = {}
+        for reference in wanted:
+            try:
+                found[resolve(reference, everything, "container", f"pod `{pod.name}`")] = None
+            except NoSuchContainerError:
+                found[reference] = None
+        edges[key] = list(found)
+    return edges
+
+
+def _check_graph(
+    host: Host,
+    pod: PodRecord,
+    named: Sequence[tuple[str, ContainerSpec]],
+    everything: Sequence[tuple[str, str]],
+    edges: dict[str, list[str]],
+) -> None:
+    """Checks the pod's graph as it will be, under the names that its user knows.
+
+    Raises:
+        GraphError: with all defects.
+    """
+    if not any(edges.values()):
+        return
+    names = dict(everything)
+    with host.store.read() as view:
+        rows = view.containers(pod.id)
+    mapping = {
+        row.name: [names.get(edge.id, edge.id) for edge in row.dependencies]
+        for row in rows
+        if row.id != pod.infra_id
+    }
+    for key, spec in named:
+        mapping[spec.name or key] = [names.get(other, other) for other in edges[key]]
+    DependencyGraph(mapping)
+
+
+def _row(
+    host: Host, pod: PodRecord, key: str, spec: ContainerSpec, runtime: str, edges: Sequence[str]
+) -> ContainerRecord:
+    return ContainerRecord(
+        id=key,
+        name=spec.name or short(key),
+        pod_id=pod.id,
+        number=0,
+        created=time.time(),
+        kind=ContainerKind.REGULAR,
+        spec=spec,
+        spec_hash=spec_hash(spec),
+        dependencies=tuple(Dependency(edge) for edge in edges),
+        oci_runtime=runtime,
+        cgroup_path=host.places.container_cgroup(pod.id, key),
+    )
+
+
+def _add_volumes(change: Change, host: Host, rows: Sequence[ContainerRecord]) -> None:
+    """Makes the named volumes that do not exist yet, as podman does."""
+    for row in rows:
+        for mount in row.spec.mounts:
+            if mount.type != "volume" or mount.source is None:
+                continue
+            if change.volume(mount.source) is None:
+                change.add_volume(VolumeRecord(mount.source, 0, time.time(), {}))
+                for path in (host.places.volumes, f"{host.places.volumes}/{mount.source}"):
+                    make_directory(path)
+                make_directory(host.places.volume(mount.source), 0o755)

@@ -1,0 +1,193 @@
+"""Runs a plan with a few worker threads, while the calling thread watches processes and Ctrl-C.
+
+A plan says what to do next and is told how it went; it is only ever called under the crew's lock.
+Each job gets a lock session of its own, since a session belongs to one thread.
+"""
+
+import math
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.lifecycle.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work on one container.
+
+    Attributes:
+        container_id: of the container.
+        kind: told back to the plan.
+        work: what a worker calls with its lock session.
+    """
+
+    container_id: str
+    kind: str
+    work: Callable[[LockSession], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A process whose end, or a moment, that a plan waits for.
+
+    Attributes:
+        container_id: told back to the plan.
+        pidfd: readable once the process is dead; None for one that is dead already.
+        until: monotonic seconds.
+    """
+
+    container_id: str
+    pidfd: int | None
+    until: float
+
+
+class Plan(Protocol):
+    """What a crew works off."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do and nothing is under way."""
+
+    def take(self) -> Job | None:
+        """Returns the next job, or None when there is none at the moment."""
+
+    def succeeded(self, job: Job, result: object) -> None:
+        """Is told that a job's work returned."""
+
+    def failed(self, job: Job, error: Exception) -> None:
+        """Is told that a job's work raised."""
+
+    def watched(self) -> Sequence[Watch]:
+        """Returns what the calling thread is to wait for, besides the workers."""
+
+    def due(self, watch: Watch) -> None:
+        """Is told that a watched process is dead or its moment has come."""
+
+
+def run(host: Host, plan: Plan, operation: str) -> None:
+    """Works off a plan; returns when it is finished.
+
+    An exception of the calling thread (Ctrl-C) stops handing out jobs, lets those under way finish
+    and is raised again.
+    """
+    _Crew(host, plan, operation).run()
+
+
+def outcome(result: object) -> Step:
+    """Returns the result of a job that must be a step."""
+    assert isinstance(result, Step), f"a job returned {result!r}"
+    return result
+
+
+class _Crew:
+    def __init__(self, host: Host, plan: Plan, operation: str) -> None:
+        self._host = host
+        self._plan = plan
+        self._operation = operation
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._bug: BaseException | None = None
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def run(self) -> None:
+        threads = [
+            threading.Thread(target=self._work, name=f"podcore-{number}", daemon=True)
+            for number in range(self._host.max_workers)
+        ]
+        started = []
+        try:
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+            self._watch()
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            for thread in started:
+                thread.join()
+            os.close(self._wake)
+        if self._bug is not None:
+            raise self._bug
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        try:
+            while (job := self._next()) is not None:
+                self._do(job)
+        except BaseException as bug:  # noqa: BLE001 - raised by the calling thread
+            self._bug = bug
+            self._stop()
+        os.eventfd_write(self._wake, 1)
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            while not self._stopping and not self._plan.finished:
+                job = self._plan.take()
+                if job is not None:
+                    return job
+                if self._plan.finished:
+                    break
+                self._changed.wait()
+            self._changed.notify_all()
+            return None
+
+    def _do(self, job: Job) -> None:
+        result: object = None
+        error: Exception | None = None
+        try:
+            with self._host.session(self._operation) as session:
+                result = job.work(session)
+        except Exception as raised:  # noqa: BLE001 - it is that container's error in the report
+            error = raised
+        with self._changed:
+            if error is None:
+                self._plan.succeeded(job, result)
+            else:
+                self._plan.failed(job, error)
+            self._changed.notify_all()
+            wake = self._plan.finished or bool(self._plan.watched())
+        if wake:
+            os.eventfd_write(self._wake, 1)
+
+    def _watch(self) -> None:
+        """Waits until the plan is finished, telling it of what it watches."""
+        while True:
+            with self._changed:
+                if self._stopping or self._plan.finished:
+                    return
+                watched = list(self._plan.watched())
+            poll = select.poll()
+            poll.register(self._wake, select.POLLIN)
+            for watch in watched:
+                if watch.pidfd is not None:
+                    poll.register(watch.pidfd, select.POLLIN)
+            ready = {descriptor for descriptor, _ in poll.poll(_milliseconds(watched))}
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+            now = time.monotonic()
+            with self._changed:
+                for watch in watched:
+                    if watch.pidfd is None or watch.pidfd in ready or watch.until <= now:
+                        self._plan.due(watch)
+                self._changed.notify_all()
+
+
+def _milliseconds(watched: Sequence[Watch]) -> int | None:
+    if any(watch.pidfd is None for watch in watched):
+        return 0
+    until = min((watch.until for watch in watched), default=math.inf)
+    if until == math.inf:
+        return None
+    return max(0, math.ceil((until - time.monotonic()) * 1000))

@@ -1,0 +1,130 @@
+"""Removes a pod, or a container of one; whatever interrupts it, the next remove finishes it."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.errors import ContainerStateError
+from podcore.kernel.files import remove_tree
+from podcore.lifecycle import infra
+from podcore.lifecycle import remove as lifecycle_remove
+from podcore.lifecycle.step import Step
+from podcore.names import short
+from podcore.operations import crew
+from podcore.operations.batch import Batch
+from podcore.operations.crew import Job, Watch
+from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.operations.status import true_records
+from podcore.records import ContainerRecord, PodRecord
+from podcore.report import Report
+
+
+def remove_pod(host: Host, pod: PodRecord, *, force: bool = False) -> Report:
+    """Removes a pod and all its containers, dependents first; holds the pod lock exclusively.
+
+    Raises:
+        PodRemovedError: it is gone already.
+        ContainerStateError: a container is alive and ``force`` is not given; nothing was changed.
+        PartialFailureError: some containers could not be removed; the pod is still there, marked,
+            and the next remove goes on.
+    """
+    with pod_lock(host, pod, "remove", exclusive=True) as session:
+        taken = snapshot(host, pod)
+        for record in true_records(host, taken.members):
+            lifecycle_remove.check_removable(record, force=force or taken.pod.removing)
+        batch = Batch("remove", taken.pod, taken.members)
+        with host.store.write(session, durable=True) as change:
+            change.save_pod(replace(taken.pod, removing=True))
+        crew.run(host, _RemovePlan(host, taken, batch), f"remove pod {pod.name}")
+        report = batch.report().raise_for_errors()
+        _remove_rest(host, session, taken)
+        return report
+
+
+def _remove_rest(host: Host, session: LockSession, taken: Snapshot) -> None:
+    """Removes what belongs to the pod itself, once it has no members any more."""
+    pod = taken.pod
+    if taken.infra is not None:
+        lifecycle_remove.remove(host, session, taken.infra, force=True)
+    infra.release_shm(host.places, pod.id)
+    host.cgroup(pod.cgroup_path).remove()
+    remove_tree(host.places.pod_run(pod.id))
+    with host.store.write(session, durable=True) as change:
+        change.delete_pod(pod.id)
+        change.event("pod", pod.id, "remove", pod.name)
+
+
+def remove_container(
+    host: Host, pod: PodRecord, which: ContainerRecord, *, force: bool = False
+) -> None:
+    """Removes a container that no other depends on; holds the pod lock exclusively.
+
+    Raises:
+        ContainerStateError: others depend on it, or it is alive and ``force`` is not given;
+            nothing was changed.
+        ContainerRemovedError: it is gone already.
+    """
+    with pod_lock(host, pod, f"remove container {which.name} of", exclusive=True) as session:
+        with host.store.read() as view:
+            dependents = view.dependents(which.id)
+            names = [
+                row.name for key in dependents if (row := view.container(key)) is not None
+            ]
+        if names:
+            listed = ", ".join(f"`{name}`" for name in names)
+            message = (
+                f"container `{which.name}` ({short(which.id)}): {listed} depend on it\n"
+                "hint: remove those first, or the pod"
+            )
+            raise ContainerStateError(message)
+        lifecycle_remove.remove(host, session, which, force=force)
+
+
+class _RemovePlan:
+    """Removes whatever no other container of the pod depends on any more."""
+
+    def __init__(self, host: Host, taken: Snapshot, batch: Batch) -> None:
+        self._host = host
+        self._batch = batch
+        self._members = {member.id: member for member in taken.members}
+        self._traversal = taken.graph().traversal(reverse=True)
+        self._ready: deque[str] = deque(self._traversal.ready())
+        self._under_way = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._traversal.finished and not self._under_way
+
+    def take(self) -> Job | None:
+        if not self._ready:
+            return None
+        key = self._ready.popleft()
+        self._under_way += 1
+        self._batch.begin(key, "removing")
+        return Job(key, "remove", lambda session: self._remove(session, self._members[key]))
+
+    def _remove(self, session: LockSession, record: ContainerRecord) -> Step:
+        return lifecycle_remove.remove(self._host, session, record, force=True)
+
+    def succeeded(self, job: Job, result: object) -> None:
+        self._under_way -= 1
+        self._batch.done(job.container_id, crew.outcome(result), "removed")
+        self._traversal.succeed(job.container_id)
+        self._ready.extend(self._traversal.ready())
+
+    def failed(self, job: Job, error: Exception) -> None:
+        self._under_way -= 1
+        self._batch.failed(job.container_id, error)
+        self._traversal.fail(job.container_id)
+        for skipped, because in self._traversal.skipped.items():
+            if self._batch.outcome(skipped) is None:
+                self._batch.skipped(skipped, because)
+        self._ready.extend(self._traversal.ready())
+
+    def watched(self) -> Sequence[Watch]:
+        return ()
+
+    def due(self, watch: Watch) -> None:
+        raise AssertionError(watch)

@@ -1,0 +1,53 @@
+"""Restarts the containers of a pod: stops them in reverse order, then starts them in order."""
+
+from podcore.backend import Host
+from podcore.lifecycle.start import SATISFIES_RESTART
+from podcore.model import ContainerStatus
+from podcore.observe import truth
+from podcore.operations.batch import Batch, Progress
+from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.operations.start import start_members
+from podcore.operations.stop import check_timeout, stop_members
+from podcore.records import PodRecord
+from podcore.report import Report
+
+_LEFT_ALONE = frozenset({ContainerStatus.PAUSED, ContainerStatus.UNKNOWN})
+
+
+def restart_pod(
+    host: Host, pod: PodRecord, *, timeout: float | None = None, progress: Progress | None = None
+) -> Report:
+    """Restarts all containers of a pod but paused and unknown ones, which are ignored.
+
+    libpod restarts dependencies first, under running dependents; here everything is stopped,
+    dependents first, before anything starts again. One that was never started is started.
+
+    Raises:
+        InvalidArgumentError, PodRemovedError, GraphError, NoSuchContainerError: nothing was
+            touched.
+        PartialFailureError: some could not be stopped or started.
+    """
+    seconds = check_timeout(timeout)
+    with pod_lock(host, pod, "restart"):
+        taken = snapshot(host, pod)
+        batch = Batch("restart", taken.pod, taken.members, progress)
+        taken.graph()  # a defect is found before anything is stopped
+        left_alone = _left_alone(host, taken)
+        stop_members(
+            host,
+            taken,
+            batch,
+            cleanup=False,
+            timeout=seconds,
+            keep=lambda key: key not in left_alone,
+        )
+        again = snapshot(host, pod)
+        start_members(
+            host, again, batch, SATISFIES_RESTART, lambda key: batch.outcome(key) is not None
+        )
+        return batch.report().raise_for_errors()
+
+
+def _left_alone(host: Host, taken: Snapshot) -> frozenset[str]:
+    states = {member.id: truth(host, member).state for member in taken.members}
+    return frozenset(key for key, state in states.items() if state in _LEFT_ALONE)

@@ -1,0 +1,97 @@
+"""The verbs that need no order: kill, pause and unpause go to all containers at once."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.lifecycle import kill as lifecycle_kill
+from podcore.lifecycle import pause as lifecycle_pause
+from podcore.lifecycle.step import Step
+from podcore.operations import crew
+from podcore.operations.batch import Batch
+from podcore.operations.crew import Job, Watch
+from podcore.operations.snapshot import pod_lock, snapshot
+from podcore.records import ContainerRecord, PodRecord
+from podcore.report import Report
+from podcore.signals import parse_signal
+
+_Verb = Callable[[LockSession, ContainerRecord], Step]
+
+
+def kill_pod(host: Host, pod: PodRecord, signal: object = "KILL") -> Report:
+    """Sends a signal to all running containers of a pod; all others are ignored.
+
+    Raises:
+        InvalidArgumentError, PodRemovedError: nothing was sent.
+        PartialFailureError: some could not be signalled.
+    """
+    number = parse_signal(signal)
+    return _each(host, pod, "kill", lambda s, r: lifecycle_kill.kill(host, s, r, number))
+
+
+def pause_pod(host: Host, pod: PodRecord) -> Report:
+    """Freezes all running containers of a pod; all others are ignored.
+
+    Raises:
+        PodRemovedError: nothing was touched.
+        PartialFailureError: some could not be frozen.
+    """
+    return _each(host, pod, "pause", lambda s, r: lifecycle_pause.pause(host, s, r))
+
+
+def unpause_pod(host: Host, pod: PodRecord) -> Report:
+    """Thaws all paused containers of a pod; all others are ignored.
+
+    Raises:
+        PodRemovedError: nothing was touched.
+        PartialFailureError: some could not be thawed.
+    """
+    return _each(host, pod, "unpause", lambda s, r: lifecycle_pause.unpause(host, s, r))
+
+
+def _each(host: Host, pod: PodRecord, name: str, verb: _Verb) -> Report:
+    with pod_lock(host, pod, name):
+        taken = snapshot(host, pod)
+        batch = Batch(name, taken.pod, taken.members)
+        crew.run(host, Each(taken.members, batch, name, verb), f"{name} pod {taken.pod.name}")
+        return batch.report().raise_for_errors()
+
+
+class Each:
+    """A plan that does the same to every container, in no order."""
+
+    def __init__(
+        self, members: Sequence[ContainerRecord], batch: Batch, name: str, verb: _Verb
+    ) -> None:
+        self._left = deque(members)
+        self._batch = batch
+        self._name = name
+        self._verb = verb
+        self._under_way = 0
+
+    @property
+    def finished(self) -> bool:
+        return not self._left and not self._under_way
+
+    def take(self) -> Job | None:
+        if not self._left:
+            return None
+        record = self._left.popleft()
+        self._under_way += 1
+        self._batch.begin(record.id, self._name)
+        return Job(record.id, self._name, lambda session: self._verb(session, record))
+
+    def succeeded(self, job: Job, result: object) -> None:
+        self._under_way -= 1
+        self._batch.done(job.container_id, crew.outcome(result), "done")
+
+    def failed(self, job: Job, error: Exception) -> None:
+        self._under_way -= 1
+        self._batch.failed(job.container_id, error)
+
+    def watched(self) -> Sequence[Watch]:
+        return ()
+
+    def due(self, watch: Watch) -> None:
+        raise AssertionError(watch)

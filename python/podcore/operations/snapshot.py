@@ -1,0 +1,76 @@
+"""A pod and its containers as one read transaction saw them, and the pod lock around a verb."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from podcore._core import DependencyGraph, LockSession
+from podcore.backend import LOCK_TIMEOUT, Host
+from podcore.errors import PodRemovedError
+from podcore.model import ContainerKind
+from podcore.names import short
+from podcore.records import ContainerRecord, PodRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A pod at one moment.
+
+    Attributes:
+        pod: its row.
+        members: its containers in order of creation, the infra container apart.
+        infra: the infra container, or None.
+    """
+
+    pod: PodRecord
+    members: tuple[ContainerRecord, ...]
+    infra: ContainerRecord | None
+
+    def graph(self, rootless: frozenset[str] = frozenset()) -> DependencyGraph:
+        """Returns what the members depend on.
+
+        Args:
+            rootless: members whose dependencies do not matter any more.
+
+        Raises:
+            GraphError: with all defects.
+        """
+        return DependencyGraph(
+            {
+                member.id: []
+                if member.id in rootless
+                else [edge.id for edge in member.dependencies]
+                for member in self.members
+            }
+        )
+
+
+def snapshot(host: Host, pod: PodRecord) -> Snapshot:
+    """Returns the pod and its containers as they are stored now.
+
+    Raises:
+        PodRemovedError: it is gone.
+    """
+    with host.store.read() as view:
+        found = view.pod(pod.id)
+        rows = view.containers(pod.id) if found is not None else ()
+    if found is None:
+        message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
+        raise PodRemovedError(message)
+    members = tuple(row for row in rows if row.kind is not ContainerKind.INFRA)
+    infra = next((row for row in rows if row.kind is ContainerKind.INFRA), None)
+    return Snapshot(found, members, infra)
+
+
+@contextmanager
+def pod_lock(
+    host: Host, pod: PodRecord, operation: str, *, exclusive: bool = False
+) -> Iterator[LockSession]:
+    """Holds a pod's lock: shared for verbs, exclusive for changes of membership.
+
+    Raises:
+        LockTimeoutError: a change of membership goes on for too long, or a verb does.
+    """
+    with host.session(f"{operation} pod {pod.name}") as session:
+        session.acquire("pod", pod.number, shared=not exclusive, timeout=LOCK_TIMEOUT)
+        yield session

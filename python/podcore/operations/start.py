@@ -1,0 +1,238 @@
+"""Starts the containers of a pod in dependency order, with their creates running ahead."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from podcore._core import DependencyGraph, LockSession
+from podcore.backend import Host
+from podcore.errors import NoSuchContainerError
+from podcore.lifecycle import create as lifecycle_create
+from podcore.lifecycle import start as lifecycle_start
+from podcore.lifecycle.namespaces import providers
+from podcore.lifecycle.step import Step
+from podcore.model import ContainerStatus
+from podcore.observe import truth
+from podcore.operations import crew
+from podcore.operations.batch import Batch, Progress
+from podcore.operations.crew import Job, Watch
+from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.records import ContainerRecord, PodRecord
+from podcore.report import Report
+
+RUNNING = frozenset({ContainerStatus.RUNNING})
+_UP = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
+_DOWN = frozenset({ContainerStatus.CONFIGURED, ContainerStatus.EXITED})
+
+
+def start_pod(host: Host, pod: PodRecord, progress: Progress | None = None) -> Report:
+    """Starts all containers of a pod; running and paused ones are ignored.
+
+    Raises:
+        PodRemovedError, GraphError: nothing was touched.
+        NoSuchContainerError: the pod has no containers.
+        PartialFailureError: some containers failed; exactly their dependents were skipped.
+    """
+    with pod_lock(host, pod, "start"):
+        taken = snapshot(host, pod)
+        batch = Batch("start", taken.pod, taken.members, progress)
+        start_members(host, taken, batch, RUNNING)
+        return batch.report().raise_for_errors()
+
+
+def start_members(
+    host: Host,
+    taken: Snapshot,
+    batch: Batch,
+    satisfies: frozenset[ContainerStatus],
+    settled: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """Starts the members of a snapshot; call with the pod lock held.
+
+    Args:
+        host: of the engine.
+        taken: the snapshot.
+        batch: takes the outcomes.
+        satisfies: the states in which a dependency counts as there.
+        settled: whether the batch needs no more of a container, whatever its state.
+    """
+    if not taken.members:
+        message = (
+            f"no containers in pod {taken.pod.name} have no dependencies, cannot start pod\n"
+            f"hint: `podcore create --pod {taken.pod.name} …` adds one"
+        )
+        raise NoSuchContainerError(message)
+    now = {member.id: truth(host, member).state for member in taken.members}
+    # Of a container that is up, it does not matter what it depended on.
+    up = frozenset(key for key, state in now.items() if state in _UP)
+    plan = _StartPlan(host, taken, batch, satisfies, now, taken.graph(rootless=up), settled)
+    _start_infra(host, taken)
+    crew.run(host, plan, f"start pod {taken.pod.name}")
+
+
+def _start_infra(host: Host, taken: Snapshot) -> None:
+    """Starts the infra container, whose namespaces the members join.
+
+    Raises:
+        OCIRuntimeError, MonitorError: it can't be started; no member was touched.
+    """
+    if taken.infra is not None:
+        with host.session(f"start infra of {taken.pod.name}") as session:
+            lifecycle_start.start(host, session, taken.infra, taken.pod)
+
+
+class _StartPlan:
+    """Starts before creates, and both in the order of the graph."""
+
+    def __init__(
+        self,
+        host: Host,
+        taken: Snapshot,
+        batch: Batch,
+        satisfies: frozenset[ContainerStatus],
+        now: dict[str, ContainerStatus],
+        graph: DependencyGraph,
+        settled: Callable[[str], bool],
+    ) -> None:
+        self._host = host
+        self._pod = taken.pod
+        self._batch = batch
+        self._satisfies = satisfies
+        self._settled = settled
+        self._members = {member.id: member for member in taken.members}
+        self._traversal = graph.traversal()
+        self._ready: deque[str] = deque(self._traversal.ready())
+        self._ahead: deque[str] = deque(
+            key for key in graph.order() if now[key] in _DOWN and not settled(key)
+        )
+        self._there = {key for key, state in now.items() if state not in _DOWN}
+        self._there.update(() if taken.infra is None else (taken.infra.id,))
+        self._taken: set[str] = set()
+        self._creating: set[str] = set()
+        self._created: set[str] = set()
+        self._create_errors: dict[str, Exception] = {}
+        self._discards: deque[str] = deque()
+        self._under_way = 0
+
+    @property
+    def finished(self) -> bool:
+        return (
+            self._traversal.finished
+            and not self._under_way
+            and not self._ready
+            and not self._discards
+        )
+
+    def take(self) -> Job | None:
+        job = self._take_start() or self._take_discard() or self._take_create()
+        if job is not None:
+            self._under_way += 1
+        return job
+
+    def _take_start(self) -> Job | None:
+        waiting: list[str] = []
+        job: Job | None = None
+        while self._ready and job is None:
+            key = self._ready.popleft()
+            if self._settled(key):
+                self._succeed(key)
+            elif key in self._create_errors:
+                self._fail(key, self._create_errors[key])
+            elif key in self._creating:
+                waiting.append(key)
+            else:
+                self._taken.add(key)
+                self._batch.begin(key, "starting")
+                job = Job(key, "start", self._work(key, self._start))
+        self._ready.extendleft(reversed(waiting))
+        return job
+
+    def _take_discard(self) -> Job | None:
+        if not self._discards:
+            return None
+        key = self._discards.popleft()
+        return Job(key, "discard", self._work(key, self._discard))
+
+    def _take_create(self) -> Job | None:
+        for _ in range(len(self._ahead)):
+            key = self._ahead.popleft()
+            if self._batch.outcome(key) is not None or key in self._taken:
+                continue
+            record = self._members[key]
+            if not self._there.issuperset(providers(record, self._pod)):
+                self._ahead.append(key)
+                continue
+            self._creating.add(key)
+            self._taken.add(key)
+            self._batch.begin(key, "creating")
+            return Job(key, "create", self._work(key, self._create))
+        return None
+
+    def _work(
+        self, key: str, verb: Callable[[LockSession, ContainerRecord], Step]
+    ) -> Callable[[LockSession], Step]:
+        record = self._members[key]
+        return lambda session: verb(session, record)
+
+    def _start(self, session: LockSession, record: ContainerRecord) -> Step:
+        return lifecycle_start.start(self._host, session, record, self._pod, self._satisfies)
+
+    def _create(self, session: LockSession, record: ContainerRecord) -> Step:
+        return lifecycle_create.create(self._host, session, record, self._pod)
+
+    def _discard(self, session: LockSession, record: ContainerRecord) -> Step:
+        return lifecycle_create.discard_created(self._host, session, record)
+
+    def succeeded(self, job: Job, result: object) -> None:
+        self._under_way -= 1
+        key = job.container_id
+        if job.kind == "start":
+            self._there.add(key)
+            self._batch.done(key, crew.outcome(result), "running")
+            self._succeed(key)
+        elif job.kind == "create":
+            self._creating.discard(key)
+            self._there.add(key)
+            if self._batch.outcome(key) is None:
+                self._created.add(key)
+                self._batch.begin(key, "created")
+            else:
+                self._discards.append(key)  # it was skipped meanwhile
+
+    def failed(self, job: Job, error: Exception) -> None:
+        self._under_way -= 1
+        key = job.container_id
+        if job.kind == "start":
+            self._fail(key, error)
+        elif job.kind == "create":
+            self._creating.discard(key)
+            self._create_errors[key] = error
+            if self._batch.outcome(key) is not None:
+                self._batch.failed(key, error)  # its own failure says more than having been skipped
+        else:
+            error.add_note("while taking it back to `configured`, as it was created ahead in vain")
+            self._batch.failed(key, error)
+
+    def _succeed(self, key: str) -> None:
+        self._traversal.succeed(key)
+        self._ready.extend(self._traversal.ready())
+
+    def _fail(self, key: str, error: Exception) -> None:
+        self._batch.failed(key, error)
+        self._traversal.fail(key)
+        causes = self._traversal.skipped
+        for skipped, because in causes.items():
+            if self._batch.outcome(skipped) is not None:
+                continue
+            if skipped in self._create_errors:
+                self._batch.failed(skipped, self._create_errors[skipped])
+                continue
+            self._batch.skipped(skipped, because)
+            if skipped in self._created:
+                self._discards.append(skipped)
+        self._ready.extend(self._traversal.ready())
+
+    def watched(self) -> Sequence[Watch]:
+        return ()
+
+    def due(self, watch: Watch) -> None:
+        raise AssertionError(watch)

@@ -1,0 +1,131 @@
+"""What a pod and its containers are doing now: a snapshot and a look at the host, no locks."""
+
+import time
+
+from podcore.backend import Host
+from podcore.errors import PodcoreError
+from podcore.model import ContainerInspect, ContainerStatus, PodInspect, PodMember, PodStatus
+from podcore.observe import PATIENCE, truth
+from podcore.operations.snapshot import Snapshot, snapshot
+from podcore.records import ContainerRecord, PodRecord
+
+_RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
+_ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
+
+
+def true_records(host: Host, records: tuple[ContainerRecord, ...]) -> list[ContainerRecord]:
+    """Returns rows as they are true now; one that can't be read is ``unknown``, with a reason.
+
+    All of them together wait no longer for exit files than one would.
+    """
+    until = time.monotonic() + PATIENCE
+    found = []
+    for record in records:
+        try:
+            found.append(truth(host, record, max(0.0, until - time.monotonic())))
+        except (OSError, ValueError, PodcoreError) as error:
+            found.append(record.but(state=ContainerStatus.UNKNOWN, reason=str(error)))
+    return found
+
+
+def status(host: Host, pod: PodRecord) -> dict[str, ContainerStatus]:
+    """Returns the state of each container of a pod by id, in order of creation.
+
+    Raises:
+        PodRemovedError: it is gone.
+    """
+    return {record.id: record.state for record in true_records(host, snapshot(host, pod).members)}
+
+
+def pod_status(states: list[ContainerStatus]) -> PodStatus:
+    """Returns what the states of a pod's containers add up to.
+
+    A container that is being stopped counts as running; libpod says 'error' while a stop lasts.
+    """
+    if any(state in _ERROR for state in states):
+        return PodStatus.ERROR
+    if not states:
+        return PodStatus.CREATED
+    running = sum(state in _RUNNING for state in states)
+    if running == len(states):
+        return PodStatus.RUNNING
+    if running:
+        return PodStatus.DEGRADED
+    if all(state is ContainerStatus.PAUSED for state in states):
+        return PodStatus.PAUSED
+    exited = sum(state is ContainerStatus.EXITED for state in states)
+    if exited == len(states):
+        return PodStatus.EXITED
+    return PodStatus.STOPPED if exited else PodStatus.CREATED
+
+
+def state(host: Host, pod: PodRecord) -> PodStatus:
+    """Returns the state of a pod.
+
+    Raises:
+        PodRemovedError: it is gone.
+    """
+    taken = snapshot(host, pod)
+    if taken.pod.removing:
+        return PodStatus.ERROR
+    return pod_status([record.state for record in true_records(host, taken.members)])
+
+
+def inspect_pod(host: Host, pod: PodRecord) -> PodInspect:
+    """Returns all that is known of a pod, its containers sorted by id.
+
+    Raises:
+        PodRemovedError: it is gone.
+    """
+    return describe(host, snapshot(host, pod))
+
+
+def describe(host: Host, taken: Snapshot) -> PodInspect:
+    """Returns the description of a snapshot."""
+    now = true_records(host, taken.members)
+    row = taken.pod
+    total = PodStatus.ERROR if row.removing else pod_status([record.state for record in now])
+    return PodInspect(
+        id=row.id,
+        name=row.name,
+        created=row.created,
+        state=total,
+        labels=dict(row.labels),
+        hostname=row.hostname,
+        share=row.share,
+        cgroup_path=row.cgroup_path,
+        infra_container_id=row.infra_id or "",
+        limits=row.limits,
+        containers=tuple(
+            PodMember(record.id, record.name, record.state)
+            for record in sorted(now, key=lambda record: record.id)
+        ),
+    )
+
+
+def inspect_container(host: Host, pod: PodRecord, record: ContainerRecord) -> ContainerInspect:
+    """Returns all that is known of a container, as it is true now."""
+    now = true_records(host, (record,))[0]
+    up = now.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED)
+    return ContainerInspect(
+        id=now.id,
+        name=now.name,
+        pod_id=pod.id,
+        pod_name=pod.name,
+        kind=now.kind,
+        state=now.state,
+        pid=now.init.pid if up and now.init is not None else None,
+        exit_code=now.exit_code,
+        reason=now.reason,
+        oom_killed=now.oom_killed,
+        created=now.created,
+        started=now.started,
+        finished=now.finished,
+        restarts=now.restarts,
+        spec=now.spec,
+        dependencies=tuple(edge.id for edge in now.dependencies),
+        oci_runtime=now.oci_runtime,
+        bundle=host.places.bundle(now.id),
+        log_path=host.places.log(now.id),
+        cgroup_path=now.cgroup_path,
+    )

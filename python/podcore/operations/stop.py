@@ -1,0 +1,220 @@
+"""Stops the containers of a pod, dependents first, all of a level at once."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.errors import InvalidArgumentError
+from podcore.lifecycle import stop as lifecycle_stop
+from podcore.lifecycle.held import hold
+from podcore.lifecycle.step import Step, ignored
+from podcore.lifecycle.stop import Stopping
+from podcore.model import ContainerStatus
+from podcore.observe import truth
+from podcore.operations import crew
+from podcore.operations.batch import Batch, Progress
+from podcore.operations.crew import Job, Watch
+from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.records import ContainerRecord, PodRecord
+from podcore.report import Report
+
+STOPPABLE = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Returns a stop timeout in seconds, or None for each container's own.
+
+    Raises:
+        InvalidArgumentError: it is negative or no number.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        message = f"timeout {timeout!r} is no number of seconds"
+        raise InvalidArgumentError(message)
+    if math.isnan(timeout) or timeout < 0:
+        message = (
+            f"timeout {timeout!r} is negative\n"
+            "hint: 0 kills at once, math.inf waits for ever, None is each container's own"
+        )
+        raise InvalidArgumentError(message)
+    return float(timeout)
+
+
+def stop_pod(
+    host: Host,
+    pod: PodRecord,
+    *,
+    cleanup: bool = False,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Stops the running containers of a pod; all others are ignored.
+
+    Raises:
+        InvalidArgumentError, PodRemovedError: nothing was touched.
+        PartialFailureError: some could not be stopped; what they depend on was left running.
+    """
+    seconds = check_timeout(timeout)
+    with pod_lock(host, pod, "stop"):
+        taken = snapshot(host, pod)
+        batch = Batch("stop", taken.pod, taken.members, progress)
+        stop_members(host, taken, batch, cleanup=cleanup, timeout=seconds)
+        _stop_infra(host, taken, cleanup=cleanup, failed=not batch.report().ok)
+        return batch.report().raise_for_errors()
+
+
+def stop_members(
+    host: Host,
+    taken: Snapshot,
+    batch: Batch,
+    *,
+    cleanup: bool,
+    timeout: float | None,
+    keep: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """Stops the members of a snapshot; call with the pod lock held.
+
+    Args:
+        host: of the engine.
+        taken: the snapshot.
+        batch: takes the outcomes, but of those that ``keep``.
+        cleanup: release mounts, cgroup and runtime state as well.
+        timeout: seconds until SIGKILL; None for each container's own.
+        keep: whether the batch goes on with a container after it has stopped.
+    """
+    plan = _StopPlan(host, taken, batch, cleanup=cleanup, timeout=timeout, keep=keep)
+    try:
+        crew.run(host, plan, f"stop pod {taken.pod.name}")
+    finally:
+        plan.close()
+
+
+def _stop_infra(host: Host, taken: Snapshot, *, cleanup: bool, failed: bool) -> None:
+    """Kills the infra container once no member is left that lives in its namespaces."""
+    if taken.infra is None or failed:
+        return
+    with host.store.read() as view:
+        rows = view.containers(taken.pod.id)
+    members = [row for row in rows if row.id != taken.infra.id]
+    alive = (*STOPPABLE, ContainerStatus.PAUSED, ContainerStatus.CREATED)
+    if any(truth(host, row).state in alive for row in members):
+        return
+    with host.session(f"stop infra of {taken.pod.name}") as session:
+        begun = lifecycle_stop.begin_stop(host, session, taken.infra, 0)
+        if isinstance(begun, Stopping):
+            lifecycle_stop.finish_stop(host, session, begun, cleanup=cleanup)
+
+
+class _StopPlan:
+    """Signals whatever no running dependent needs, and finishes what has exited."""
+
+    def __init__(
+        self,
+        host: Host,
+        taken: Snapshot,
+        batch: Batch,
+        *,
+        cleanup: bool,
+        timeout: float | None,
+        keep: Callable[[str], bool],
+    ) -> None:
+        self._host = host
+        self._batch = batch
+        self._cleanup = cleanup
+        self._timeout = timeout
+        self._keep = keep
+        self._members = {member.id: member for member in taken.members}
+        self._now: Mapping[str, ContainerRecord] = {
+            member.id: truth(host, member) for member in taken.members
+        }
+        self._traversal = taken.graph().traversal(reverse=True)
+        self._ready: deque[str] = deque(self._traversal.ready())
+        self._stopping: dict[str, Stopping] = {}
+        self._due: deque[str] = deque()
+        self._under_way = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._traversal.finished and not self._under_way
+
+    def take(self) -> Job | None:
+        if self._due:
+            key = self._due.popleft()
+            stopping = self._stopping.pop(key)
+            return self._job(key, "finish", lambda session: self._finish(session, stopping))
+        while self._ready:
+            key = self._ready.popleft()
+            record, now = self._members[key], self._now[key]
+            if now.state in STOPPABLE:
+                self._batch.begin(key, "stopping")
+                return self._job(
+                    key,
+                    "begin",
+                    lambda session, record=record: lifecycle_stop.begin_stop(
+                        self._host, session, record, self._timeout
+                    ),
+                )
+            if now.state is ContainerStatus.EXITED and (
+                self._cleanup or now.state is not record.state
+            ):
+                return self._job(
+                    key, "settle", lambda session, record=record: self._settle(session, record)
+                )
+            self._succeed(key, ignored(f"is {now.state}"))
+        return None
+
+    def _job(self, key: str, kind: str, work: Callable[[LockSession], object]) -> Job:
+        self._under_way += 1
+        return Job(key, kind, work)
+
+    def _finish(self, session: LockSession, stopping: Stopping) -> Step:
+        return lifecycle_stop.finish_stop(self._host, session, stopping, cleanup=self._cleanup)
+
+    def _settle(self, session: LockSession, record: ContainerRecord) -> Step:
+        """Commits the exit of a container that died by itself, and releases it if asked."""
+        with hold(self._host, session, record) as held:
+            if self._cleanup:
+                lifecycle_stop.clean_up(held)
+            return ignored(f"is {held.record.state}")
+
+    def succeeded(self, job: Job, result: object) -> None:
+        if job.kind == "begin" and isinstance(result, Stopping):
+            self._stopping[job.container_id] = result  # still under way
+            return
+        self._under_way -= 1
+        self._succeed(job.container_id, crew.outcome(result))
+
+    def failed(self, job: Job, error: Exception) -> None:
+        self._under_way -= 1
+        self._batch.failed(job.container_id, error)
+        self._traversal.fail(job.container_id)
+        for skipped, because in self._traversal.skipped.items():
+            if self._batch.outcome(skipped) is None:
+                self._batch.skipped(skipped, because)
+        self._ready.extend(self._traversal.ready())
+
+    def _succeed(self, key: str, step: Step) -> None:
+        if not self._keep(key):
+            self._batch.done(key, step, "exited")
+        self._traversal.succeed(key)
+        self._ready.extend(self._traversal.ready())
+
+    def watched(self) -> Sequence[Watch]:
+        return [
+            Watch(key, stopping.pidfd, stopping.until) for key, stopping in self._stopping.items()
+            if key not in self._due
+        ]
+
+    def due(self, watch: Watch) -> None:
+        if watch.container_id in self._stopping and watch.container_id not in self._due:
+            self._under_way -= 1  # the job that finishes it counts itself
+            self._due.append(watch.container_id)
+
+    def close(self) -> None:
+        """Closes the descriptors of what was left when the batch was interrupted."""
+        for stopping in self._stopping.values():
+            stopping.close()
+        self._stopping.clear()
