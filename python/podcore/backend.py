@@ -47,7 +47,6 @@ class Host:
         self._hierarchies: Hierarchies | None = None
         self._conmon: Conmon | None = None
         self._runtimes: dict[str, OCIRuntime] = {}
-        self._monitors: Cgroup | None = None
         self._me: ProcessIdentity | None = None
         self._default_runtime: str | None = None
 
@@ -160,18 +159,7 @@ class Host:
 
         A monitor must outlive the cgroup of whoever called podcore, such as that of a CI job.
         """
-        if self._monitors is None:
-            with self._opening:
-                if self._monitors is None:
-                    monitors = self.cgroup(self.places.monitors_cgroup)
-                    monitors.create()
-                    self._monitors = monitors
-        try:
-            self._monitors.add(pid)
-        except FileNotFoundError:
-            # Another engine with the same parent removed it when it was empty.
-            self._monitors.create()
-            self._monitors.add(pid)
+        self.cgroup(self.places.monitors_cgroup).shelter(pid)
 
     def session(self, operation: str) -> LockSession:
         """Returns a lock session for the calling thread; ``operation`` is shown to who waits."""

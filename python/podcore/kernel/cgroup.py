@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from podcore.deadlines import Deadline
 from podcore.errors import InvalidArgumentError, StopTimeoutError, UnsupportedError
 from podcore.kernel import cgroupfs, exhaustion, mountinfo, process
-from podcore.kernel.freezer import FreezerV1, FreezerV2, FreezeTimeout
+from podcore.kernel.freezer import FreezerV1, FreezerV2
 
 if TYPE_CHECKING:
     from podcore.model import Limits, Usage
@@ -194,7 +193,7 @@ class Cgroup:
             except FileExistsError:
                 pass
             if cpuset:
-                _inherit_cpuset(parent, child)
+                cgroupfs.inherit_cpuset(parent, child)
             parent = child
 
     def _hand_down(self, directory: str) -> None:
@@ -327,73 +326,10 @@ class Cgroup:
         return None
 
     def kill(self, timeout: float) -> list[int]:
-        """Kills all processes in it and below it, frozen ones too, and waits for their end.
+        """Kills all processes in it and below it, see ``podcore.kernel.killing.kill``."""
+        from podcore.kernel.killing import kill
 
-        In v2 that is one write. In v1 the cgroup is frozen from the second round on, so that
-        nothing forks away while its processes are killed one by one; only processes that are in
-        the cgroup get a signal, whatever happens to their pids meanwhile. It is left thawed.
-
-        Args:
-            timeout: seconds.
-
-        Returns:
-            Those that are still there, in uninterruptible sleep most likely; [] when it is empty.
-        """
-        deadline = Deadline.after(timeout)
-        wait = 0.0005
-        first = True
-        while True:
-            left = self.procs()
-            if not left:
-                return []
-            if not self._kill_at_once():
-                self._kill_each(left, hold=not first)
-            first = False
-            self.thaw()
-            process.wait_gone(
-                [each for pid in left if (each := process.identify(pid))],
-                min(wait * 20, deadline.remaining()),
-            )
-            if deadline.expired:
-                return self.procs()
-            time.sleep(wait)
-            wait = min(wait * 2, 0.05)
-
-    def _kill_at_once(self) -> bool:
-        """Kills by ``cgroup.kill`` of v2 (Linux 5.14); False when that doesn't reach everything."""
-        if self.hierarchies.unified is None:
-            return False
-        try:
-            cgroupfs.write(f"{self.hierarchies.unified}/{self.path}/cgroup.kill", b"1")
-        except OSError as error:
-            if cgroupfs.is_gone(error) or error.errno in (errno.EOPNOTSUPP, errno.EACCES):
-                return False
-            raise
-        # Beside v1 a process may be in v1 hierarchies only.
-        return self.hierarchies.version == "v2"
-
-    def _kill_each(self, pids: list[int], *, hold: bool) -> None:
-        freezer = self._freezer()
-        if hold and freezer is not None:
-            try:
-                freezer.freeze(0.2)
-            except (FreezeTimeout, FileNotFoundError):
-                pass  # the next round comes anyway; what matters is that it is empty in the end
-            pids = self.procs()
-        for pid in pids:
-            try:
-                pidfd = os.pidfd_open(pid)
-            except ProcessLookupError:
-                continue
-            try:
-                # Asked after opening: if the pid has passed on meanwhile, the answer is about a
-                # stranger but the signal goes to the one that is gone.
-                if process.in_cgroup(pid, self.path):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            finally:
-                os.close(pidfd)
+        return kill(self, timeout)
 
     def remove(self, timeout: float = 2.0) -> None:
         """Removes it and what is below it from all hierarchies; missing is fine.
@@ -409,7 +345,7 @@ class Cgroup:
         deadline = Deadline.after(timeout)
         for directory in self.directories():
             wait = 0.001
-            while not _remove_tree(directory):
+            while not cgroupfs.remove(directory):
                 if deadline.expired:
                     if left := self.procs():
                         raise StopTimeoutError(
@@ -421,21 +357,21 @@ class Cgroup:
 
     def apply(self, limits: "Limits") -> None:
         """Sets limits on it while it is in use, see ``podcore.kernel.limits.apply``."""
-        from podcore.kernel import limits as room
+        from podcore.kernel.limits import apply
 
-        room.apply(self, limits)
+        apply(self, limits)
 
     def usage(self) -> "Usage":
         """Returns what is used in it, see ``podcore.kernel.usage.read``."""
-        from podcore.kernel import usage as room
+        from podcore.kernel.usage import read
 
-        return room.read(self)
+        return read(self)
 
     def oom_kills(self) -> int | None:
         """Returns how many processes in it ran out of its memory and were killed; None: unknown."""
-        from podcore.kernel import usage as room
+        from podcore.kernel.usage import oom_kills
 
-        return room.oom_kills(self)
+        return oom_kills(self)
 
     def _typed(self, error: OSError, doing: str) -> Exception:
         known = exhaustion.typed(error, doing)
@@ -447,37 +383,3 @@ class Cgroup:
                 "hint: run as root, where cgroups are mounted read-write"
             )
         return error
-
-
-def _inherit_cpuset(parent: str, child: str) -> None:
-    for name in ("cpuset.cpus", "cpuset.mems"):
-        if not (cgroupfs.find(f"{child}/{name}") or b"").strip():
-            value = cgroupfs.read(f"{parent}/{name}").strip()
-            if value:
-                cgroupfs.write(f"{child}/{name}", value)
-
-
-def _remove_tree(directory: str) -> bool:
-    """Removes a cgroup's directory and those below; False when something is busy."""
-    try:
-        os.rmdir(directory)
-        return True
-    except OSError as error:
-        if cgroupfs.is_gone(error):
-            return True
-        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-            raise
-    below = cgroupfs.tree(directory)
-    # Alone and busy: nothing can be done but to wait.
-    if len(below) == 1:
-        return False
-    for each in reversed(below):
-        try:
-            os.rmdir(each)
-        except OSError as error:
-            if cgroupfs.is_gone(error):
-                continue
-            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-                raise
-            return False
-    return True

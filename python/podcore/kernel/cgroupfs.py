@@ -58,6 +58,10 @@ def write(path: str, data: bytes) -> None:
 def children(directory: str) -> list[str]:
     """Returns the paths of the cgroups right below one, sorted; none when it is not there."""
     try:
+        # A directory is linked by its parent, itself and each directory in it. Most have none,
+        # and listing the many files of a cgroup costs ten times as much as this.
+        if os.stat(directory).st_nlink == 2:
+            return []
         with os.scandir(directory) as entries:
             return sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError as error:
@@ -85,3 +89,38 @@ def processes(directory: str) -> set[int]:
         raise
     # 0 is a process of a pid namespace that can't be seen from here.
     return {int(pid) for pid in data.split() if pid != b"0"}
+
+
+def inherit_cpuset(parent: str, child: str) -> None:
+    """Gives a v1 cgroup the CPUs and memory nodes of its parent, as far as it has none."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if not (find(f"{child}/{name}") or b"").strip():
+            value = read(f"{parent}/{name}").strip()
+            if value:
+                write(f"{child}/{name}", value)
+
+
+def remove(directory: str) -> bool:
+    """Removes a cgroup's directory and those below; False when something is busy."""
+    try:
+        os.rmdir(directory)
+        return True
+    except OSError as error:
+        if is_gone(error):
+            return True
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+            raise
+    below = tree(directory)
+    # Alone and busy: nothing can be done but to wait.
+    if len(below) == 1:
+        return False
+    for each in reversed(below):
+        try:
+            os.rmdir(each)
+        except OSError as error:
+            if is_gone(error):
+                continue
+            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                raise
+            return False
+    return True

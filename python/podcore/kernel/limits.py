@@ -187,7 +187,7 @@ class _Files:
         # At every moment the limit of memory and swap together must be the larger one.
         now = self._read_int("memory", "memory.memsw.limit_in_bytes")
         grows = now is not None and (math.inf if memory is None else memory) > now
-        order: tuple["Callable[[], None]", ...] = (set_memory, set_swap)
+        order: tuple[Callable[[], None], ...] = (set_memory, set_swap)
         for step in reversed(order) if grows else order:
             step()
 

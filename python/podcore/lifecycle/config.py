@@ -30,8 +30,9 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     hostname = spec.hostname or joined.hostname or record.id[:SHORT]
     make_directory(directory)
     root = rootfs.prepare(places, record)
-    overlay = spec.rootfs_mode == RootfsMode.OVERLAY
-    etc = write_etc(places.etc(record.id), hostname, spec, root, overlay=overlay)
+    make_directory(places.etc(record.id))
+    host_network = spec.namespaces.get("net") == "host"
+    etc = write_etc(places.etc(record.id), hostname, spec, root, host_network=host_network)
     volumes = {
         mount.source: places.volume(mount.source)
         for mount in spec.mounts

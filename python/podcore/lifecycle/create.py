@@ -100,12 +100,11 @@ def _launch(
 ) -> tuple[ProcessIdentity, ProcessIdentity]:
     host, record = held.host, held.record
     places = host.places
-    make_directory(places.runs)
-    make_directory(places.run(record.id))
     attempt = places.attempt(record.id, record.incarnation)
+    _make_below(places.runs, places.run(record.id))
     make_directory(attempt)
     make_directory(f"{attempt}/exits")
-    make_directory(places.container(record.id))
+    _make_below(places.containers, places.container(record.id))
     _fresh_persist(host, record)
     bundle = write_bundle(host, record, pod, joined)
     runtime = host.runtime(record.oci_runtime)
@@ -132,6 +131,15 @@ def _launch(
         Deadline.after(CREATE_TIMEOUT),
     )
     return launched.monitor, launched.init
+
+
+def _make_below(parent: str, path: str) -> None:
+    """Makes a directory, and its parent only where that is missing: mostly it is there."""
+    try:
+        make_directory(path)
+    except FileNotFoundError:
+        make_directory(parent)
+        make_directory(path)
 
 
 def _fresh_persist(host: Host, record: ContainerRecord) -> None:

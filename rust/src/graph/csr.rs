@@ -50,6 +50,17 @@ impl Rows {
         Ok(())
     }
 
+    /// Appends whole rows: the targets of all, and where in these each row ends.
+    #[inline]
+    pub fn extend(&mut self, targets: &[u32], ends: &[usize]) -> Result<(), TooLarge> {
+        let begin = self.targets.len();
+        u32::try_from(begin + targets.len()).map_err(|_| TooLarge)?;
+        self.targets.extend_from_slice(targets);
+        self.offsets
+            .extend(ends.iter().map(|end| (begin + end) as u32));
+        Ok(())
+    }
+
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
     }

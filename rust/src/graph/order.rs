@@ -45,19 +45,20 @@ impl Levels {
     }
 }
 
-/// Returns the levels of a graph in which each node depends only on nodes of smaller number.
+/// Returns the levels of a graph in which each node depends only on nodes of smaller number; None
+/// for any other.
 ///
 /// Nothing has to be reversed or queued for it: one pass in order of number does.
-pub(super) fn levels_of_ordered(dependencies: &Rows) -> Levels {
-    let mut level = vec![0_u32; dependencies.len()];
-    for (node, row) in dependencies.iter().enumerate() {
+pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
+    let mut level: Vec<u32> = Vec::with_capacity(dependencies.len());
+    for row in dependencies.iter() {
         let mut own = 0;
         for &dependency in row {
-            own = own.max(level[dependency as usize] + 1);
+            own = own.max(level.get(dependency as usize)? + 1);
         }
-        level[node] = own;
+        level.push(own);
     }
-    Levels::from_level_of_each(&level)
+    Some(Levels::from_level_of_each(&level))
 }
 
 /// Returns the levels of any graph, by Kahn's algorithm.

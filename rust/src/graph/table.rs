@@ -3,6 +3,9 @@
 /// Spreads the bits of a hash, as Fibonacci hashing does.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
+/// Small tables are filled to a quarter at most: a second step is rare, and seldom mispredicted.
+const SPARSE_ENTRIES: usize = 1 << 14;
+
 /// Numbers by hash: open addressing, at most half full, eight bytes a slot.
 ///
 /// A slot has 32 bits of its key beside the number, so that a look-up touches nothing else until
@@ -18,7 +21,8 @@ pub struct NumberTable {
 impl NumberTable {
     /// Empties the table and makes room for a number of entries; memory is used again.
     pub fn reset(&mut self, entries: usize) {
-        let size = (entries.max(2) * 2).next_power_of_two();
+        let room = if entries <= SPARSE_ENTRIES { 4 } else { 2 };
+        let size = (entries.max(1) * room).next_power_of_two();
         if self.slots.capacity() < size {
             // Fresh zeroed pages cost less than old ones cleared by hand.
             self.slots = vec![0; size];

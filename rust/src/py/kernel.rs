@@ -18,7 +18,7 @@ pub(super) fn os_error(errno: i32, path: &Path) -> PyErr {
         .next()
         .unwrap_or_default()
         .to_owned();
-    PyOSError::new_err((errno, text, path.to_path_buf()))
+    PyOSError::new_err((errno, text, path.as_os_str().to_owned()))
 }
 
 fn about(path: &Path) -> impl FnOnce(Errno) -> PyErr {

@@ -1,5 +1,6 @@
 //! `LockTable`, `LockSession` and `LockGuard` for Python.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -135,8 +136,8 @@ impl LockTable {
 
     /// Where the lock files are.
     #[getter]
-    fn directory(&self) -> &Path {
-        self.inner.directory()
+    fn directory(&self) -> &OsStr {
+        self.inner.directory().as_os_str()
     }
 
     /// Begins a session for one thread.

@@ -33,6 +33,8 @@ use crate::graph::{NumberTable, Rows};
 const GROUP: usize = 32;
 /// How many look-ups by content are under way at a time.
 const LOOKUPS: usize = 32;
+/// How many look-ups by address are under way at a time.
+const ITEMS: usize = 256;
 /// How far ahead objects are fetched in plain walks over them.
 const AHEAD: usize = 16;
 /// Working memory up to this size stays with the thread for the next graph.
@@ -179,32 +181,33 @@ impl Drop for Keys {
 
 /// Where a str object is in memory, as the key of a table.
 ///
-/// Addresses that do not fit into the 32 bits of a tag are not entered; such strings are found by
-/// content.
+/// Objects outside the part of memory that tags can tell apart have tag 0, which is never entered;
+/// such strings are found by content.
 #[derive(Clone, Copy)]
 struct Addresses {
     base: usize,
 }
 
 impl Addresses {
-    /// How objects of the interpreter are aligned on 64-bit machines, in bytes.
-    const ALIGNMENT: usize = 16;
-    /// Half of the span of memory that tags can tell apart.
-    const REACH: usize = (Self::ALIGNMENT << 31) & usize::MAX;
+    /// How objects of the interpreter are aligned on 64-bit machines, in bytes, as a power of 2.
+    const ALIGNMENT: u32 = 4;
 
-    /// Returns a numbering of the memory around an object.
+    /// Returns a numbering of the memory around an object, 32 GiB on either side.
     fn around(object: *mut ffi::PyObject) -> Self {
+        let reach = 1_usize.checked_shl(31 + Self::ALIGNMENT).unwrap_or(0);
         Self {
-            base: object.addr().saturating_sub(Self::REACH) & !(Self::ALIGNMENT - 1),
+            base: (object.addr() >> Self::ALIGNMENT << Self::ALIGNMENT).wrapping_sub(reach),
         }
     }
 
     #[inline]
-    fn tag(self, object: *mut ffi::PyObject) -> Option<u32> {
-        let distance = object.addr().wrapping_sub(self.base);
-        u32::try_from(distance / Self::ALIGNMENT)
-            .ok()
-            .filter(|_| distance.is_multiple_of(Self::ALIGNMENT))
+    fn tag(self, object: *mut ffi::PyObject) -> u32 {
+        // What is not aligned ends up beyond the reach of 32 bits, as what is too far away does.
+        let distance = object
+            .addr()
+            .wrapping_sub(self.base)
+            .rotate_right(Self::ALIGNMENT);
+        u32::try_from(distance).unwrap_or(0)
     }
 }
 
@@ -306,9 +309,7 @@ impl<'py, 's> Reader<'py, 's> {
                     break;
                 }
                 let addresses = *addresses.get_or_insert_with(|| Addresses::around(key));
-                if let Some(tag) = addresses.tag(key) {
-                    prefetch(scratch.by_address.slot(tag.into()));
-                }
+                prefetch(scratch.by_address.slot(addresses.tag(key).into()));
                 prefetch(key);
                 scratch.values.push(value);
                 group[size] = key;
@@ -319,10 +320,9 @@ impl<'py, 's> Reader<'py, 's> {
                 if unsafe { ffi::PyUnicode_CheckExact(key) } == 0 {
                     return Ok(None);
                 }
-                if let Some(tag) = addresses.and_then(|addresses| addresses.tag(key)) {
-                    scratch
-                        .by_address
-                        .insert(tag.into(), tag, names.len() as u32);
+                let tag = addresses.map_or(0, |addresses| addresses.tag(key));
+                if tag != 0 {
+                    scratch.by_address.insert(tag.into(), tag, names.len() as u32);
                 }
                 // SAFETY: a live str, as was just seen.
                 names.push(unsafe {
@@ -383,16 +383,7 @@ impl<'py, 's> Reader<'py, 's> {
         self.scratch.items.clear();
         self.scratch.ends.clear();
         self.held_items.clear();
-        let mut has_sets = false;
-        for place in begin..end {
-            let value = self.scratch.values[place];
-            if !self.held.is_empty() || !self.gather(value)? {
-                has_sets = true;
-                break;
-            }
-            self.scratch.ends.push(self.scratch.items.len());
-        }
-        if has_sets {
+        if !self.held.is_empty() || !self.gather_borrowed(begin..end)? {
             self.hold_values(begin);
             self.scratch.items.clear();
             self.scratch.ends.clear();
@@ -407,37 +398,22 @@ impl<'py, 's> Reader<'py, 's> {
         Ok(())
     }
 
-    /// Adds the items of a list or tuple to those of the group; returns false for a set.
-    #[inline]
-    fn gather(&mut self, value: *mut ffi::PyObject) -> Result<bool, Stop> {
-        // SAFETY: the dict, or `held`, keeps the value alive; the functions called are those for
-        // its exact type, and the places asked for are within its size. No Python code runs.
-        unsafe {
-            if ffi::PyList_CheckExact(value) != 0 {
-                for place in 0..ffi::PyList_Size(value) {
-                    self.add(ffi::PyList_GetItem(value, place));
-                }
-            } else if ffi::PyTuple_CheckExact(value) != 0 {
-                for place in 0..ffi::PyTuple_Size(value) {
-                    self.add(ffi::PyTuple_GetItem(value, place));
-                }
-            } else if is_exact_set(value) {
+    /// Gathers the items of a group of values; returns false when one of these is a set.
+    fn gather_borrowed(&mut self, group: Range<usize>) -> Result<bool, Stop> {
+        let Scratch {
+            values,
+            items,
+            ends,
+            ..
+        } = &mut *self.scratch;
+        for &value in &values[group] {
+            // SAFETY: the dict keeps the value alive, as no Python code has run since.
+            if !unsafe { gather(value, items) }? {
                 return Ok(false);
-            } else {
-                return Err(Stop::OtherType);
             }
+            ends.push(items.len());
         }
         Ok(true)
-    }
-
-    #[inline]
-    fn add(&mut self, item: *mut ffi::PyObject) {
-        self.scratch.items.push(item);
-        if self.by_content_groups == 0
-            && let Some(tag) = self.addresses.tag(item)
-        {
-            prefetch(self.scratch.by_address.slot(tag.into()));
-        }
     }
 
     /// Takes references to all values from a point on.
@@ -460,7 +436,8 @@ impl<'py, 's> Reader<'py, 's> {
         // SAFETY: `held` keeps the value alive.
         let set = unsafe { is_exact_set(value) };
         if !set {
-            self.gather(value)?;
+            // SAFETY: likewise.
+            unsafe { gather(value, &mut self.scratch.items) }?;
             for &item in &self.scratch.items[first..] {
                 // SAFETY: no Python code has run since `gather` borrowed it from its list.
                 self.held_items
@@ -472,7 +449,7 @@ impl<'py, 's> Reader<'py, 's> {
         let set = unsafe { Bound::from_borrowed_ptr(self.py, value) };
         for item in set.try_iter()? {
             let item = item?;
-            self.add(item.as_ptr());
+            self.scratch.items.push(item.as_ptr());
             self.held_items.push(item.unbind());
         }
         Ok(())
@@ -488,15 +465,24 @@ impl<'py, 's> Reader<'py, 's> {
             scratch.found.resize(scratch.items.len(), NOT_FOUND);
             scratch.missed.extend(0..scratch.items.len());
         } else {
-            for (place, &item) in scratch.items.iter().enumerate() {
-                let number = self
-                    .addresses
-                    .tag(item)
-                    .and_then(|tag| scratch.by_address.find(tag.into(), tag, |_| true));
-                if number.is_none() {
-                    scratch.missed.push(place);
+            let (addresses, table) = (self.addresses, &scratch.by_address);
+            // Large rows are taken apart, so that what is asked for is still there when it is used.
+            for items in scratch.items.chunks(ITEMS) {
+                for &item in items {
+                    prefetch(table.slot(addresses.tag(item).into()));
                 }
-                scratch.found.push(number.unwrap_or(NOT_FOUND));
+                scratch.found.extend(items.iter().map(|&item| {
+                    let tag = addresses.tag(item);
+                    table.find(tag.into(), tag, |_| true).unwrap_or(NOT_FOUND)
+                }));
+            }
+            if scratch.found.contains(&NOT_FOUND) {
+                let places = scratch.found.iter().enumerate();
+                scratch.missed.extend(
+                    places
+                        .filter(|&(_, &number)| number == NOT_FOUND)
+                        .map(|(place, _)| place),
+                );
             }
             if scratch.missed.len() * 2 > scratch.items.len() {
                 self.by_content_groups = 63;
@@ -555,7 +541,19 @@ impl<'py, 's> Reader<'py, 's> {
 
     /// Writes the group's rows without duplicates, and notes what was not found.
     fn write_rows(&mut self, begin: usize) -> PyResult<()> {
+        let Scratch { found, ends, .. } = &*self.scratch;
         let mut first = 0;
+        let clean = ends
+            .iter()
+            .all(|&end| is_clean(&found[std::mem::replace(&mut first, end)..end]));
+        if clean {
+            return self
+                .contents
+                .dependencies
+                .extend(found, ends)
+                .map_err(too_large);
+        }
+        first = 0;
         for place in 0..self.scratch.ends.len() {
             let (row, end) = (begin + place, self.scratch.ends[place]);
             let numbers = &self.scratch.found[first..end];
@@ -564,11 +562,11 @@ impl<'py, 's> Reader<'py, 's> {
             if long && self.last_row.is_empty() {
                 self.last_row.resize(self.contents.keys.len(), NOT_FOUND);
             }
-            let mut complete = true;
             for &number in numbers {
                 if number == NOT_FOUND {
-                    complete = false;
-                } else if long {
+                    continue;
+                }
+                if long {
                     let last = &mut self.last_row[number as usize];
                     if *last != row as u32 {
                         *last = row as u32;
@@ -579,7 +577,7 @@ impl<'py, 's> Reader<'py, 's> {
                 }
             }
             rows.end_row().map_err(too_large)?;
-            if !complete {
+            if numbers.contains(&NOT_FOUND) {
                 self.note_strays(row, first..end);
             }
             first = end;
@@ -606,6 +604,52 @@ impl<'py, 's> Reader<'py, 's> {
                     in_set,
                 });
             }
+        }
+    }
+}
+
+/// Appends the items of a list or tuple, borrowed from it; returns false for a set.
+///
+/// # Safety
+///
+/// The value is alive.
+#[inline]
+unsafe fn gather(
+    value: *mut ffi::PyObject,
+    items: &mut Vec<*mut ffi::PyObject>,
+) -> Result<bool, Stop> {
+    // SAFETY: the functions called are those for the exact type of a live object, and the places
+    // asked for are within its size. No Python code runs.
+    unsafe {
+        if ffi::PyList_CheckExact(value) != 0 {
+            items.extend(
+                (0..ffi::PyList_Size(value)).map(|place| ffi::PyList_GetItem(value, place)),
+            );
+        } else if ffi::PyTuple_CheckExact(value) != 0 {
+            items.extend(
+                (0..ffi::PyTuple_Size(value)).map(|place| ffi::PyTuple_GetItem(value, place)),
+            );
+        } else if is_exact_set(value) {
+            return Ok(false);
+        } else {
+            return Err(Stop::OtherType);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns whether a row can be written as it is: short, complete, and without duplicates.
+#[inline]
+fn is_clean(row: &[u32]) -> bool {
+    match *row {
+        [] => true,
+        [a] => a != NOT_FOUND,
+        [a, b] => (a != b) & (a != NOT_FOUND) & (b != NOT_FOUND),
+        [a, b, c] => (a != b) & (a != c) & (b != c) & (a.max(b).max(c) != NOT_FOUND),
+        _ => {
+            row.len() <= SHORT_ROW
+                && !row.contains(&NOT_FOUND)
+                && (1..row.len()).all(|place| !row[..place].contains(&row[place]))
         }
     }
 }
