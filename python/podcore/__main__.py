@@ -1,0 +1,5 @@
+"""``python -m podcore`` is the command ``podcore``."""
+
+from podcore.cli.main import run
+
+run()

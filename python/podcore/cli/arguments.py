@@ -1,0 +1,182 @@
+"""The parsers: global options, and flags that several verbs share."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from podcore.cli.context import Context
+
+TEMPLATE = ("TEMPLATE",)
+JSON = ("json",)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says ``Error:`` as all of podcore does, and takes no abbreviations."""
+
+    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with 2, the code of a command line that can't be read."""
+        self.exit(2, f"Error: {message}\nhint: `{self.prog} --help`\n")
+
+
+class Verb(NamedTuple):
+    """A verb of a noun.
+
+    Attributes:
+        summary: a sentence for the help.
+        configure: adds its arguments.
+        run: does it; returns the exit code.
+        formats: what ``--format`` takes besides nothing; ``TEMPLATE`` is anything.
+    """
+
+    summary: str
+    configure: Callable[[Parser], None]
+    run: Callable[["Context", argparse.Namespace], int]
+    formats: tuple[str, ...] = JSON
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:
+    """Adds the options that stand before or after the verb.
+
+    Args:
+        parser: that of the program, or that of a verb.
+        nested: it is that of a verb; what it does not say leaves the program's value alone.
+    """
+    group = parser.add_argument_group("global options")
+    default = argparse.SUPPRESS if nested else None
+    for flag, meta, text in (
+        ("--root", "DIR", "state directory (PODCORE_ROOT)"),
+        ("--runroot", "DIR", "run directory (PODCORE_RUNROOT)"),
+        ("--runtime", "NAME", "OCI runtime, a name or a path (PODCORE_RUNTIME)"),
+        ("--cgroup-parent", "PATH", "parent of all cgroups (PODCORE_CGROUP_PARENT)"),
+        ("--format", "FORMAT", "`json`, or a template of fields where there is a list"),
+    ):
+        group.add_argument(flag, metavar=meta, help=text, default=default)
+    group.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        default=default,
+        help="the same as `--format json`",
+    )
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that set resource limits."""
+    group = parser.add_argument_group("limits")
+    group.add_argument("--cpus", type=float, metavar="N", help="CPUs' worth of time")
+    group.add_argument("--cpu-shares", type=int, metavar="N", help="relative weight")
+    group.add_argument("--cpuset-cpus", metavar="LIST", help="CPUs to run on, such as 0-1")
+    group.add_argument("--memory", "-m", metavar="SIZE", help="memory, such as 32m")
+    group.add_argument("--memory-swap", metavar="SIZE", help="memory and swap; -1: no limit")
+    group.add_argument("--pids-limit", type=int, metavar="N", help="processes; -1: no limit")
+    group.add_argument("--blkio-weight", type=int, metavar="N", help="10 to 1000")
+
+
+def limits(options: argparse.Namespace) -> dict[str, object]:
+    """Returns the keywords for the limits that were given."""
+    names = ("cpus", "cpu_shares", "cpuset_cpus", "memory", "memory_swap", "pids_limit")
+    found = {name: getattr(options, name) for name in (*names, "blkio_weight")}
+    if found["memory_swap"] == "-1":
+        found["memory_swap"] = -1
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def add_references(parser: argparse.ArgumentParser, what: str, *flags: str) -> None:
+    """Adds the objects that a verb acts on, and the flags that choose them.
+
+    Args:
+        parser: the verb's.
+        what: ``pod`` or ``container``.
+        flags: of ``all``, ``latest``, ``ignore``, ``pod-id-file``.
+    """
+    parser.add_argument("references", nargs="*", metavar=what.upper(), help="name, id or prefix")
+    if "all" in flags:
+        parser.add_argument("-a", "--all", action="store_true", help=f"every {what}")
+    if "latest" in flags:
+        parser.add_argument("-l", "--latest", action="store_true", help="the one created last")
+    if "ignore" in flags:
+        parser.add_argument("-i", "--ignore", action="store_true", help="a missing one is no error")
+    if "pod-id-file" in flags:
+        parser.add_argument(
+            "--pod-id-file", action="append", default=[], metavar="FILE", help="read the id there"
+        )
+
+
+def add_time(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--time``: how long a stop waits."""
+    parser.add_argument(
+        "-t",
+        "--time",
+        "--timeout",
+        dest="time",
+        metavar="SECONDS",
+        help="until SIGKILL, such as 10 or 1m30s; 0 kills at once",
+    )
+
+
+def add_list_options(parser: argparse.ArgumentParser, sort: tuple[str, ...]) -> None:
+    """Adds the flags of a verb that lists objects."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="ids only")
+    parser.add_argument("--no-trunc", action="store_true", help="full ids")
+    parser.add_argument("-n", "--noheading", action="store_true", help="no headings")
+    parser.add_argument(
+        "-f", "--filter", action="append", default=[], metavar="KEY=VALUE", help="show only these"
+    )
+    parser.add_argument("--sort", choices=sort, default="created", help="order of the rows")
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that choose what of a log is shown."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until it exits")
+    parser.add_argument("--tail", type=int, metavar="N", help="the last lines only")
+    parser.add_argument("--since", metavar="TIME", help="a time, or how long ago (10m)")
+    parser.add_argument("--until", metavar="TIME", help="likewise")
+    parser.add_argument("-t", "--timestamps", action="store_true", help="put the time in front")
+    parser.add_argument("--names", action="store_true", help="put the container's name in front")
+    parser.add_argument("--raw", action="store_true", help="escape nothing on a terminal")
+
+
+def duration(text: str | None) -> float | None:
+    """Returns a duration in seconds, None for none.
+
+    Raises:
+        InvalidArgumentError: it is none, or negative.
+    """
+    if text is None:
+        return None
+    from podcore.units import parse_duration
+
+    return parse_duration(text)
+
+
+def pairs(items: list[str], what: str, *, bare: bool = False) -> dict[str, str]:
+    """Returns ``KEY=VALUE`` arguments as a mapping; the last one of a key wins.
+
+    Args:
+        items: the arguments.
+        what: the flag, for the message.
+        bare: a key without ``=`` stands for an empty value.
+
+    Raises:
+        InvalidArgumentError: one is malformed.
+    """
+    from podcore.errors import InvalidArgumentError
+
+    found = {}
+    for item in items:
+        key, separator, value = item.partition("=")
+        if not key or not (separator or bare):
+            raise InvalidArgumentError(f"`{item}` is no value for `{what}`\nhint: KEY=VALUE")
+        found[key] = value
+    return found

@@ -1,0 +1,191 @@
+"""``podcore container``: the verbs that look at containers without changing them."""
+
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from podcore.cli import filters, logs, output, stats
+from podcore.cli.arguments import (
+    Parser,
+    add_list_options,
+    add_log_options,
+    add_references,
+    duration,
+)
+from podcore.cli.pod_views import exists, show_objects
+from podcore.cli.rows import container_columns, container_rows
+from podcore.cli.selection import FAILED, UsageError, all_containers, containers
+from podcore.errors import NotFoundError, PodcoreError
+
+if TYPE_CHECKING:
+    from podcore.cli.context import Context
+    from podcore.container import Container
+
+_SORT = {
+    "created": lambda row: row["CreatedSeconds"],
+    "id": lambda row: row["Id"],
+    "names": lambda row: row["Names"],
+    "status": lambda row: row["State"],
+    "pod": lambda row: row["PodName"],
+}
+_ALIVE = {"running", "paused", "stopping"}
+
+
+def configure_list(parser: Parser) -> None:
+    """Adds the arguments of ``ps``."""
+    add_list_options(parser, tuple(_SORT))
+    parser.add_argument("-a", "--all", action="store_true", help="also those that do not run")
+    parser.add_argument("-l", "--latest", action="store_true", help="the one created last")
+    parser.add_argument("-p", "--pod", metavar="POD", help="of this pod only")
+    parser.add_argument("--infra", action="store_true", help="infra containers too")
+
+
+def run_list(context: "Context", options: Namespace) -> int:
+    """Lists containers."""
+    keep = filters.parse(options.filter, filters.CONTAINER)
+    rows = [row for row in container_rows(_listed(context, options)) if keep(row)]
+    if options.latest:
+        rows = sorted(rows, key=_SORT["created"])[-1:]
+    elif not options.all and not any(item.startswith("status=") for item in options.filter):
+        rows = [row for row in rows if row["State"] in _ALIVE]
+    rows.sort(key=_SORT[options.sort])
+    if options.quiet and context.format is None:
+        for row in rows:
+            output.line(row["Id"] if options.no_trunc else row["Id"][:12])
+        return 0
+    columns = container_columns(full=options.no_trunc)
+    output.listing(rows, columns, context.format, heading=not options.noheading)
+    return 0
+
+
+def _listed(context: "Context", options: Namespace) -> "list[Container]":
+    engine = context.engine
+    if options.pod is not None:
+        pods = [engine.pod(options.pod)]
+        found = pods[0].containers()
+    else:
+        pods = engine.pods()
+        found = all_containers(context)
+    if options.infra:
+        for pod in pods:
+            try:
+                infra_id = pod.inspect().infra_container_id
+                if infra_id:
+                    found.append(engine.container(infra_id))
+            except NotFoundError:
+                continue  # removed since it was listed
+    return found
+
+
+def configure_logs(parser: Parser) -> None:
+    """Adds the arguments of ``logs``."""
+    add_references(parser, "container", "latest")
+    add_log_options(parser)
+
+
+def run_logs(context: "Context", options: Namespace) -> int:
+    """Shows what containers wrote, merged by time."""
+    choice = logs.Choice.of(options)
+    chosen = [target.find() for target in containers(context, options)]
+    return logs.show(chosen, choice)
+
+
+def configure_inspect(parser: Parser) -> None:
+    """Adds the arguments of ``inspect``."""
+    add_references(parser, "container", "latest")
+    parser.add_argument("--security", action="store_true", help="what it may do, and no more")
+
+
+def run_inspect(context: "Context", options: Namespace) -> int:
+    """Prints an array with all that is known of each container."""
+    finders = [target.find for target in containers(context, options)]
+    return show_objects(
+        context, finders, _security if options.security else lambda item: item.inspect()
+    )
+
+
+class _Security:
+    """What the config.json of a container allows, as an object with ``to_dict``."""
+
+    def __init__(self, container: "Container") -> None:
+        self._container = container
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the summary that ``podcore.bundle`` makes of it."""
+        from podcore import bundle
+
+        facts = self._container.inspect()
+        config = bundle.load(f"{facts.bundle}/config.json")
+        return {"Id": facts.id, "Name": facts.name, "Security": bundle.security(config)}
+
+
+def _security(container: "Container") -> _Security:
+    return _Security(container)
+
+
+def configure_exists(parser: Parser) -> None:
+    """Adds the arguments of ``container exists``."""
+    parser.add_argument("container", metavar="CONTAINER", help="name, id or prefix")
+
+
+def run_exists(context: "Context", options: Namespace) -> int:
+    """Returns 0 or 1."""
+    return exists(lambda: context.engine.container(options.container))
+
+
+def configure_wait(parser: Parser) -> None:
+    """Adds the arguments of ``wait``."""
+    add_references(parser, "container", "latest", "ignore")
+    parser.add_argument("--timeout", metavar="SECONDS", help="give up then")
+
+
+def run_wait(context: "Context", options: Namespace) -> int:
+    """Waits for each container to exit, and prints the exit codes."""
+    timeout = duration(options.timeout)
+    code, found = 0, []
+    for target in containers(context, options):
+        try:
+            container = target.find()
+            exit_code = container.wait(timeout=timeout)
+        except NotFoundError as problem:
+            if not options.ignore:
+                output.failure(problem)
+                code = FAILED
+            continue
+        except (PodcoreError, TimeoutError) as problem:
+            output.failure(problem)
+            code = FAILED
+            continue
+        found.append({"Id": container.id, "ExitCode": exit_code})
+        if not context.json:
+            output.line("unknown" if exit_code is None else str(exit_code))
+    if context.json:
+        output.json(found)
+    return code
+
+
+def configure_stats(parser: Parser) -> None:
+    """Adds the arguments of ``stats``."""
+    add_references(parser, "container", "all", "latest")
+    stats.configure(parser)
+
+
+def run_stats(context: "Context", options: Namespace) -> int:
+    """Shows what containers use; without a name, those that run."""
+    if options.all and options.references:
+        raise UsageError("`--all` and names exclude each other")
+    chosen: list[Container] | None = None
+    if options.references or options.latest:
+        chosen = [target.find() for target in containers(context, options)]
+
+    def sources() -> list[stats.Source]:
+        found = chosen
+        if found is None:
+            found = all_containers(context)
+            if not options.all:
+                found = [container for container in found if container.status in _ALIVE]
+        names = {pod.id: pod.name for pod in context.engine.pods()}
+        return [
+            stats.Source(one.id, one.name, names.get(one.pod_id, ""), one.stats) for one in found
+        ]
+
+    return stats.show(context, options, sources)

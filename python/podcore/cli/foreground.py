@@ -1,0 +1,141 @@
+"""``run`` and ``exec``: commands whose output and exit code become those of podcore."""
+
+import signal
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from podcore.cli import creation, logs, output
+from podcore.cli.arguments import Parser, duration
+from podcore.cli.selection import FAILED, UsageError
+from podcore.errors import (
+    CommandError,
+    ContainerRemovedError,
+    ExecTimeoutError,
+    PodcoreError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from podcore.cli.context import Context
+    from podcore.container import Container
+
+_EVERYTHING = logs.Choice(
+    follow=True, tail=None, since=None, until=None, timestamps=False, names=False, raw=False
+)
+
+
+def configure_run(parser: Parser) -> None:
+    """Adds the arguments of ``run``."""
+    parser.add_argument("-d", "--detach", action="store_true", help="print its id and leave it")
+    parser.add_argument("--rm", action="store_true", help="remove it when it has exited")
+    creation.configure(parser)
+
+
+def run(context: "Context", options: Namespace) -> int:
+    """Creates a container, starts it, writes what it writes, and returns its exit code."""
+    if options.rm and options.detach:
+        raise UsageError("`--rm` and `--detach` exclude each other")
+    if options.stdin and not options.detach:
+        raise UnsupportedError(
+            "`run --interactive` in the foreground is not supported\n"
+            "hint: `run --detach --interactive`, then `podcore exec --interactive`"
+        )
+    container = creation.create(context, options)
+    try:
+        try:
+            container.start()
+        except CommandError as problem:
+            output.failure(problem)
+            return problem.exit_code
+        if options.detach:
+            output.line(container.id)
+            return 0
+        return _follow(container)
+    finally:
+        if options.rm:
+            container.remove(force=True)
+
+
+def _follow(container: "Container") -> int:
+    sent: list[int] = []
+
+    def forward(number: int) -> None:
+        # The first one is the container's to handle; whoever insists wants an end.
+        container.kill(signal.SIGKILL if sent else number)
+        sent.append(number)
+
+    follower = logs.Follower([container], _EVERYTHING, on_message=forward)
+
+    def handler(number: int, _frame: "FrameType | None") -> None:
+        follower.send(number)
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    writer = logs.Writer()
+    try:
+        for line in follower:
+            writer.write(line)
+        code = container.wait()
+    except ContainerRemovedError:
+        code = None
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+    if code is None:
+        output.error(f"container `{container.name}`: its exit code is not known")
+        return FAILED
+    return code
+
+
+def configure_exec(parser: Parser) -> None:
+    """Adds the arguments of ``exec``."""
+    parser.add_argument(
+        "-e", "--env", action="append", default=[], metavar="KEY[=VALUE]", help="a variable"
+    )
+    parser.add_argument("-u", "--user", metavar="USER[:GROUP]", help="names or numbers")
+    parser.add_argument("-w", "--workdir", metavar="DIR", help="working directory")
+    parser.add_argument("-i", "--interactive", action="store_true", help="pass stdin on")
+    parser.add_argument("-t", "--tty", action="store_true", help="a terminal")
+    parser.add_argument("--timeout", metavar="SECONDS", help="kill it, with all its children")
+    parser.add_argument("container", metavar="CONTAINER", help="name, id or prefix")
+    parser.add_argument("command", nargs="...", metavar="COMMAND", help="and its arguments")
+
+
+def run_exec(context: "Context", options: Namespace) -> int:
+    """Runs a command in a container, writes what it wrote, and returns its exit code."""
+    command = creation.command(options)
+    if not command:
+        raise UsageError("a command is missing")
+    timeout = duration(options.timeout)
+    environment = creation.environment(options.env)
+    container = context.engine.container(options.container)
+    try:
+        result = container.exec(
+            command,
+            timeout=timeout,
+            env=environment or None,
+            user=options.user,
+            cwd=options.workdir,
+            stdin=sys.stdin.buffer.read() if options.interactive else None,
+            terminal=options.tty,
+        )
+    except CommandError as problem:
+        output.failure(problem)
+        return problem.exit_code
+    except ExecTimeoutError as problem:
+        _write(problem.stdout, problem.stderr, raw=options.tty)
+        output.failure(problem)
+        return FAILED
+    except PodcoreError as problem:
+        output.failure(problem)
+        return FAILED
+    _write(result.stdout, result.stderr, raw=options.tty)
+    return result.exit_code
+
+
+def _write(stdout: bytes, stderr: bytes, *, raw: bool) -> None:
+    # Who asked for a terminal gets what the command sends to one.
+    output.data(stdout, raw=raw)
+    output.data(stderr, stream=sys.stderr, raw=raw)

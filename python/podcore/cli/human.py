@@ -1,0 +1,51 @@
+"""Times and sizes as people read them in tables."""
+
+from collections.abc import Sequence
+
+_UNITS: Sequence[tuple[str, float]] = (
+    ("year", 365 * 86400.0),
+    ("month", 30 * 86400.0),
+    ("week", 7 * 86400.0),
+    ("day", 86400.0),
+    ("hour", 3600.0),
+    ("minute", 60.0),
+    ("second", 1.0),
+)
+
+
+def since(seconds: float) -> str:
+    """Returns a span of time in its largest unit: ``3 minutes``."""
+    for name, length in _UNITS:
+        count = int(seconds // length)
+        if count >= 1:
+            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return "less than a second"
+
+
+def ago(moment: float | None, now: float) -> str:
+    """Returns how long ago a moment (seconds since the epoch) was; "" for none."""
+    if moment is None:
+        return ""
+    return f"{since(max(0.0, now - moment))} ago"
+
+
+def rfc3339(moment: float | None) -> str:
+    """Returns a moment in UTC as RFC 3339 has it, to the microsecond; "" for none."""
+    if moment is None:
+        return ""
+    from datetime import UTC, datetime
+
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
+
+
+def size(count: int | None) -> str:
+    """Returns a number of bytes in units of 1024; ``--`` where there is no figure."""
+    if count is None:
+        return "--"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:.4g} TiB"

@@ -1,0 +1,195 @@
+"""The entry point: finds the verb, reads its arguments, runs it, and turns errors into exit codes.
+
+Only the module of the verb that was asked for is imported.
+"""
+
+import contextlib
+import signal
+import sys
+from argparse import REMAINDER, Namespace
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from podcore.cli import output
+from podcore.cli.arguments import TEMPLATE, Parser, Verb, add_global_options
+from podcore.cli.context import Context
+from podcore.cli.selection import FAILED, UsageError
+from podcore.errors import PodcoreError
+
+USAGE = 2
+INTERRUPTED = 130
+TERMINATED = 143
+BROKEN_PIPE = 141
+
+_NOUNS = {
+    "pod": ("podcore.cli.pod", "manage pods"),
+    "container": ("podcore.cli.container", "manage containers"),
+    "volume": ("podcore.cli.volume", "manage named volumes"),
+    "bundle": ("podcore.cli.bundle", "look at OCI bundles"),
+    "system": ("podcore.cli.system", "look after podcore's own state"),
+}
+_ALIASES = {"ctr": "container"}
+# These work without the noun, as in podman.
+_SHORTCUTS = (
+    "create run ps start stop restart kill pause unpause logs exec inspect rm wait cp stats update"
+).split()
+_PROGRAM = {
+    "info": "podcore.cli.system",
+    "version": "podcore.cli.system",
+    "doctor": "podcore.cli.doctor",
+    "demo": "podcore.cli.demo",
+}
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM; ends what a Ctrl-C would end."""
+
+
+def run() -> NoReturn:
+    """Runs the program: the entry point of the command ``podcore``."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A name from the host may be no UTF-8; better shown as an escape than not at all.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a TextIOWrapper until somebody replaces it
+    sys.exit(main(sys.argv[1:]))
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    # The first one ends the verb in an orderly way; the next one ends the process at once, and
+    # whoever runs podcore next puts things right.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if number == signal.SIGTERM:
+        raise TerminatedError
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code.
+
+    0: all is well. 1: ``exists`` says no, an object of ``rm`` is missing, a check found something.
+    2: the command line can't be read. 125: everything else. ``run`` and ``exec`` return the
+    command's code, 126 or 127 where it could not be run.
+    """
+    try:
+        with _quiet_exit():
+            return _dispatch(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else FAILED
+    except UsageError as problem:
+        output.error(str(problem))
+        return USAGE
+    except PodcoreError as problem:
+        output.failure(problem)
+        return FAILED
+    except output.ClosedOutputError:
+        output.abandon()
+        return BROKEN_PIPE
+    except TerminatedError:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as problem:
+        output.error(str(problem))
+        return FAILED
+    except Exception as problem:  # noqa: BLE001 # a bug must end as 125 too, and say where it is
+        import traceback
+
+        traceback.print_exception(problem)
+        output.error(
+            f"{type(problem).__name__}: {problem}\nhint: this is a bug of podcore, please report it"
+        )
+        return FAILED
+
+
+@contextlib.contextmanager
+def _quiet_exit() -> Iterator[None]:
+    # argparse prints help by itself; its reader may be gone too.
+    try:
+        yield
+    except BrokenPipeError:
+        raise output.ClosedOutputError from None
+
+
+def _dispatch(argv: Sequence[str]) -> int:
+    parser = Parser("podcore", "A container engine for pods.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    add_global_options(parser)
+    parser.add_argument("verb", nargs="?", metavar="COMMAND", help="see below")
+    parser.add_argument("arguments", nargs=REMAINDER, help="its arguments")
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        parser.epilog = _commands()
+        parser.print_help()
+        return 0 if argv else USAGE
+    options = parser.parse_args(argv)
+    if options.version:
+        from podcore.cli.system import version_text
+
+        output.line(version_text())
+        return 0
+    if options.verb is None:
+        parser.error("a command is missing")
+    name, rest = options.verb, list(options.arguments)
+    del options.verb, options.arguments, options.version
+    name = _ALIASES.get(name, name)
+    if name in _NOUNS:
+        return _noun(name, rest, options)
+    module = "podcore.cli.container" if name in _SHORTCUTS else _PROGRAM.get(name)
+    if module is None:
+        parser.error(f"there is no command `{name}`")
+    return _run(f"podcore {name}", _verbs(module)[name], rest, options)
+
+
+def _noun(noun: str, arguments: list[str], options: Namespace) -> int:
+    module, summary = _NOUNS[noun]
+    verbs = _verbs(module)
+    parser = Parser(f"podcore {noun}", f"{summary[0].upper()}{summary[1:]}.", _list_verbs(verbs))
+    add_global_options(parser, nested=True)
+    parser.add_argument("verb", metavar="COMMAND", help="see below")
+    parser.add_argument("arguments", nargs=REMAINDER, help="its arguments")
+    if not arguments:
+        parser.print_help(sys.stderr)
+        return USAGE
+    parser.parse_args(arguments, options)
+    name, rest = options.verb, list(options.arguments)
+    del options.verb, options.arguments
+    if name not in verbs:
+        parser.error(f"there is no command `{noun} {name}`")
+    return _run(f"podcore {noun} {name}", verbs[name], rest, options)
+
+
+def _run(prog: str, verb: Verb, arguments: list[str], options: Namespace) -> int:
+    parser = Parser(prog, f"{verb.summary[0].upper()}{verb.summary[1:]}.")
+    verb.configure(parser)
+    add_global_options(parser, nested=True)
+    parser.parse_args(arguments, options)
+    chosen = options.format
+    if chosen is not None and verb.formats is not TEMPLATE and chosen not in verb.formats:
+        parser.error(f"`--format` takes {' or '.join(verb.formats)} here, not `{chosen}`")
+    context = Context(options)
+    try:
+        return verb.run(context, options)
+    finally:
+        context.close()
+
+
+def _verbs(module: str) -> dict[str, Verb]:
+    verbs: dict[str, Verb] = import_module(module).VERBS
+    return verbs
+
+
+def _commands() -> str:
+    lines = ["commands:"]
+    lines += [f"  {noun:<12}{summary}" for noun, (_, summary) in _NOUNS.items()]
+    containers = _verbs("podcore.cli.container")
+    lines += [f"  {name:<12}{containers[name].summary}" for name in _SHORTCUTS]
+    lines += [f"  {name:<12}{_verbs(module)[name].summary}" for name, module in _PROGRAM.items()]
+    lines += ["", "`podcore COMMAND --help` says more."]
+    return "\n".join(lines)
+
+
+def _list_verbs(verbs: dict[str, Verb]) -> str:
+    return "\n".join(["commands:", *(f"  {name:<12}{v.summary}" for name, v in verbs.items())])

@@ -1,0 +1,80 @@
+"""``podcore system``, ``podcore info`` and ``podcore version``: podcore itself."""
+
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from podcore.cli import output
+from podcore.cli.arguments import TEMPLATE, Parser, Verb
+
+if TYPE_CHECKING:
+    from podcore.cli.context import Context
+
+
+def version_text() -> str:
+    """Returns what ``--version`` prints."""
+    from podcore import __version__
+
+    return f"podcore version {__version__}"
+
+
+def _no_arguments(_parser: Parser) -> None:
+    """Adds nothing."""
+
+
+def _version(context: "Context", _options: Namespace) -> int:
+    from podcore import __version__
+
+    if context.format is None:
+        output.line(version_text())
+    else:
+        output.listing([{"Version": __version__}], (), context.format)
+    return 0
+
+
+def _configure_check(parser: Parser) -> None:
+    parser.add_argument("--repair", action="store_true", help="put right what can be")
+
+
+def _check(context: "Context", options: Namespace) -> int:
+    found = context.engine.check(repair=options.repair)
+    if context.json:
+        output.json([str(problem) for problem in found])
+    else:
+        for problem in found:
+            output.line(str(problem))
+    return 1 if found and not options.repair else 0
+
+
+def _info(context: "Context", _options: Namespace) -> int:
+    from podcore.cli.doctor import survey
+
+    checks = survey(context.options)
+    pods = context.engine.pods()
+    states: dict[str, int] = {}
+    for pod in pods:
+        for state in pod.status().values():
+            states[state.value] = states.get(state.value, 0) + 1
+    facts = {
+        "Version": version_text().rpartition(" ")[2],
+        "Pods": len(pods),
+        "Containers": sum(states.values()),
+        "States": states,
+        "Host": {check.name: check.detail for check in checks},
+    }
+    if context.format is not None:
+        output.objects([facts], context.format)
+        return 0
+    output.line(f"podcore: {facts['Version']}")
+    output.line(f"pods: {len(pods)}")
+    described = ", ".join(f"{count} {state}" for state, count in states.items())
+    output.line(f"containers: {facts['Containers']}" + (f" ({described})" if described else ""))
+    for check in checks:
+        output.line(f"{check.name}: {check.detail}")
+    return 0
+
+
+VERBS: dict[str, Verb] = {
+    "check": Verb("look for damage in the state, and repair it", _configure_check, _check),
+    "info": Verb("show what there is on this host", _no_arguments, _info, TEMPLATE),
+    "version": Verb("show the version", _no_arguments, _version, TEMPLATE),
+}
