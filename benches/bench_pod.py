@@ -1,0 +1,76 @@
+"""A pod of 50 sleeping containers on real runtimes, beside the floor."""
+
+import os
+import statistics
+
+import pytest
+
+from floor import WORKERS, Floor
+
+COUNT = 50
+# Enough to see that the answers are right.
+SHORT_COUNT = 4
+# How many times as long as the floor podcore may take.
+LIMITS = {"runc": 1.3, "crun": 1.4}
+
+
+@pytest.fixture
+def count(benchmark):
+    return SHORT_COUNT if benchmark.disabled else COUNT
+
+
+@pytest.fixture
+def pod(site, count):
+    with site.engine(max_workers=WORKERS) as engine:
+        pod = engine.create_pod("bench")
+        for number in range(count):
+            pod.create_container(f"c{number}", rootfs=site.rootfs, command=["/bin/sleep", "1000"])
+        yield pod
+
+
+def states(pod):
+    return {str(status) for status in pod.status().values()}
+
+
+def test_start(benchmark, site, pod, count):
+    rounds = 1 if benchmark.disabled else 5
+    pod.start()
+    configs = [
+        os.path.join(directory, "config.json")
+        for directory, _, files in sorted(os.walk(site.root))
+        if "config.json" in files
+    ]
+    assert len(configs) == count
+    floor = Floor(f"{site.base}/f", site.runtime, configs)
+    floors = []
+
+    def stop_and_measure_the_floor():
+        pod.stop(timeout=0, cleanup=True)
+        floors.append(floor.start())
+        floor.remove()
+
+    benchmark.group = f"start of {count} containers on {site.runtime}"
+    benchmark.pedantic(pod.start, setup=stop_and_measure_the_floor, rounds=rounds)
+
+    assert states(pod) == {"running"}
+    benchmark.extra_info["subject"] = "podcore"
+    benchmark.extra_info["target"] = {"floor": LIMITS[site.runtime]}
+    benchmark.extra_info["peers"] = {"floor": statistics.median(floors)}
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "pause"])
+def test_verb(benchmark, site, pod, count, verb):
+    act = {"stop": lambda: pod.stop(timeout=0), "kill": pod.kill, "pause": pod.pause}[verb]
+
+    def start():
+        if verb == "pause":
+            pod.unpause()
+        elif verb == "kill":
+            pod.stop(timeout=0)
+        pod.start()
+
+    benchmark.group = f"{verb} of {count} containers on {site.runtime}"
+    benchmark.pedantic(act, setup=start, rounds=1 if benchmark.disabled else 5)
+
+    assert states(pod) == {"paused"} if verb == "pause" else "running" not in states(pod)
+    benchmark.extra_info["subject"] = "podcore"
