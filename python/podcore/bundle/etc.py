@@ -1,0 +1,90 @@
+"""/etc/hosts, /etc/hostname and /etc/resolv.conf of a container."""
+
+import os
+from collections.abc import Sequence
+
+from podcore._core import open_in_root
+from podcore.kernel import files
+from podcore.model import ContainerSpec, Profile, RootfsMode
+from podcore.specs import values
+
+_RESOLV_CONF = "/etc/resolv.conf"
+_RESOLV_CONF_MAX = 64 << 10
+_HOSTS = (
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::\tip6-localnet\n"
+    "ff02::1\tip6-allnodes\n"
+    "ff02::2\tip6-allrouters\n"
+)
+_NO_NETWORK = "# This container has no network but its loopback.\n"
+
+
+def write_etc(
+    directory: str,
+    hostname: str,
+    spec: ContainerSpec,
+    rootfs: str,
+    *,
+    names: Sequence[str] = (),
+    host_network: bool = False,
+) -> list[tuple[str, str]]:
+    """Writes the files and returns what ``BundleRequest.extra_mounts`` takes.
+
+    A file is left out where the user mounts something else, and where mounting it would leave an
+    empty file in a directory of the user's: in a rootfs that is used directly and has no such file.
+
+    Args:
+        directory: where the files go; podcore's own.
+        hostname: the container's.
+        spec: checked.
+        rootfs: path of the root in which the files will be seen.
+        names: other names for 127.0.0.1, such as those of the pod's containers.
+        host_network: the container has the host's network, and so the host's name servers.
+
+    Raises:
+        ResourceExhaustedError: no space.
+    """
+    if spec.bundle is not None:
+        return []
+    aliases = " ".join(dict.fromkeys((hostname, *names)))
+    contents = {
+        "hosts": f"{_HOSTS}127.0.0.1\t{aliases}\n",
+        "hostname": f"{hostname}\n",
+        "resolv.conf": _host_name_servers() if host_network else _NO_NETWORK,
+    }
+    # A user namespace's root can't make a mount point in a directory of root's.
+    makes = spec.rootfs_mode is RootfsMode.OVERLAY and spec.profile is not Profile.STRICT
+    mounted = [mount.target for mount in spec.mounts]
+    written = []
+    for name, text in contents.items():
+        target = f"/etc/{name}"
+        if values.within(target, *mounted):
+            continue
+        if not makes and not _exists(rootfs, target):
+            continue
+        source = f"{directory}/{name}"
+        # 0644: also those inside who are not root must be able to read it.
+        files.write_atomic(source, text.encode(), 0o644)
+        written.append((source, target))
+    return written
+
+
+def _host_name_servers() -> str:
+    try:
+        with open(_RESOLV_CONF, encoding="utf-8", errors="replace") as file:
+            return file.read(_RESOLV_CONF_MAX)
+    except OSError:
+        # A host without name servers: then the container has none either.
+        return ""
+
+
+def _exists(rootfs: str, target: str) -> bool:
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.close(open_in_root(root, target.lstrip("/"), os.O_PATH | os.O_CLOEXEC, mode=0))
+    except OSError:
+        return False
+    finally:
+        os.close(root)
+    return True
