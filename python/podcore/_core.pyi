@@ -1,3 +1,5 @@
+# The documentation of a compiled module can only stand here; ids are positional-only.
+# ruff: noqa: PYI021, A002
 """The Rust core: graph and traversal, locks, and system calls that Python lacks.
 
 Only the classes of ``podcore.errors`` and builtin exceptions are raised; a panic is an

@@ -1,12 +1,15 @@
 """What a dependency graph answers, by example."""
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from podcore import errors
 from podcore._core import DependencyGraph, _panic_for_test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # d needs c and b, these need a; e stands alone. The keys come in no order of any use.
 DIAMOND = {"d": ["c", "b"], "b": ["a"], "e": [], "c": ["a"], "a": []}
@@ -111,7 +114,7 @@ def test_libpod_graphs_with_cycle(mapping: dict[str, list[str]], cycle: str) -> 
 
 
 def test_self_dependency_is_a_cycle() -> None:
-    with pytest.raises(errors.DependencyCycleError, match="`a`.*a → a") as raised:
+    with pytest.raises(errors.DependencyCycleError, match=r"`a`.*a → a") as raised:
         DependencyGraph({"b": [], "a": ["b", "a"]})
 
     assert raised.value.cycle == ("a", "a")

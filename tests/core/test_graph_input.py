@@ -7,6 +7,7 @@ import sys
 import weakref
 from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 
 import pytest
@@ -71,7 +72,7 @@ def test_any_mapping_of_any_iterables_gives_the_same_answers(
 def test_kinds_of_rows_may_be_mixed_in_one_dict() -> None:
     count = 300
     kinds = (list, tuple, set, frozenset)
-    mapping = {
+    mapping: dict[str, Iterable[str]] = {
         f"n{i}": kinds[i % len(kinds)](f"n{j}" for j in range(max(0, i - 3), i))
         for i in range(count)
     }
@@ -111,7 +112,7 @@ def test_subclasses_of_str_are_compared_as_text() -> None:
 
 def test_ids_may_be_any_text() -> None:
     names = ["", "ä", "\N{SNOWMAN}", "\N{PILE OF POO}", "\ud800", "a\0b"]
-    mapping = {name: [str(before)] for before, name in zip(names, names[1:], strict=False)}
+    mapping = {name: [str(before)] for before, name in pairwise(names)}
 
     assert DependencyGraph(mapping | {"": []}).order() == names
 
@@ -167,7 +168,7 @@ def test_output_does_not_depend_on_the_hashes_of_strings() -> None:
 
 @pytest.mark.parametrize("wrap", [dict, Strange])
 def test_single_str_instead_of_several_is_refused(wrap: Callable[[object], object]) -> None:
-    with pytest.raises(errors.InvalidArgumentError, match="`web`.*\nhint: "):
+    with pytest.raises(errors.InvalidArgumentError, match=r"`web`.*\nhint: "):
         DependencyGraph(wrap({"web": "db"}))  # type: ignore[arg-type] # object on purpose
 
 

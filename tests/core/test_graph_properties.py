@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Dependencies, dags, digraphs, inputs
 
 from podcore import errors
 from podcore._core import DependencyGraph
+from strategies import Dependencies, dags, digraphs, inputs
 
 
 def slow_levels(mapping: Dependencies) -> dict[str, int]:

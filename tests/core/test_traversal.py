@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from strategies import Dependencies, dags
 
 from podcore import errors
 from podcore._core import DependencyGraph, Traversal
+from strategies import Dependencies, dags
 
 DIAMOND = {"d": ["c", "b"], "b": ["a"], "e": [], "c": ["a"], "a": []}
 
