@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
+PYTEST := scripts/as-root $(BIN)/python -m pytest -p no:cacheprovider
 BENCH_JSON := .benchmarks/latest.json
 
 .PHONY: help
@@ -16,12 +16,12 @@ help: ## Print this list
 .PHONY: demo
 demo: ## Start, show and stop a pod of real containers (sets everything up first)
 	@scripts/set-up system venv=build extension
-	@$(BIN)/podcore demo
+	@scripts/as-root $(BIN)/podcore demo
 
 .PHONY: test
 test: ## Run all tests on real runtimes, and the answers of the benchmarks (sets everything up first)
 	@scripts/set-up system venv=build,test extension
-	@scripts/mount-test-controllers
+	@scripts/as-root scripts/mount-test-controllers
 	cargo test --quiet --no-default-features
 	$(PYTEST) tests
 	$(PYTEST) benches --benchmark-disable
@@ -29,7 +29,7 @@ test: ## Run all tests on real runtimes, and the answers of the benchmarks (sets
 .PHONY: bench
 bench: ## Measure everything beside its peers; print a table of ratios, keep the JSON in .benchmarks/
 	@scripts/set-up system venv=build,test,bench extension
-	@scripts/mount-test-controllers
+	@scripts/as-root scripts/mount-test-controllers
 	@mkdir -p .benchmarks
 	$(PYTEST) benches --benchmark-only --benchmark-json=$(BENCH_JSON) --timeout=1800 -q
 	@$(BIN)/python benches/ratios.py $(BENCH_JSON)
@@ -38,7 +38,7 @@ bench: ## Measure everything beside its peers; print a table of ratios, keep the
 bench-compare: ## Measure the working tree against another revision, alternated: make bench-compare BASE=main
 	@: $${BASE:?say which revision to compare with: make bench-compare BASE=main}
 	@scripts/set-up system venv=build,test,bench extension
-	@scripts/mount-test-controllers
+	@scripts/as-root scripts/mount-test-controllers
 	@$(BIN)/python benches/compare.py "$$BASE" $(SELECT)
 
 .PHONY: lint
