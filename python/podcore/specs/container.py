@@ -108,6 +108,12 @@ def _check_bundle(spec: ContainerSpec, what: str) -> ContainerSpec:
     if not os.path.isdir(directory):
         raise values.refusal(f"{what}, `bundle`", f"`{directory}` is not a directory")
     _, config = documents.read_config(os.path.join(directory, documents.CONFIG))
+    if (config.get("linux") or {}).get("cgroupsPath"):
+        raise values.refusal(
+            f"{what}, `bundle`",
+            "its config.json has `linux.cgroupsPath`",
+            "leave it out: podcore gives the container a place below its pod's cgroup",
+        )
     rootfs = os.path.join(directory, config["root"]["path"])
     if not os.path.isdir(rootfs):
         raise values.refusal(f"{what}, `bundle`", f"its root `{rootfs}` is not a directory")
@@ -128,6 +134,11 @@ def _check_rootfs(spec: ContainerSpec, what: str) -> ContainerSpec:
     joined = namespaces.check_namespaces(spec.namespaces, f"{what}, `namespaces`", spec.name)
     if profile is Profile.STRICT:
         _check_strict(spec, joined, what)
+    rootfs = check_rootfs_directory(spec.rootfs, f"{what}, `rootfs`")
+    mode = _choice(RootfsMode, spec.rootfs_mode, f"{what}, `rootfs_mode`")
+    mounted = mounts.check_mounts(spec.mounts, f"{what}, `mounts`")
+    if profile is Profile.STRICT or mode is RootfsMode.RO:
+        mounts.check_mount_points(rootfs, mounted, what)
     hostname = spec.hostname
     if hostname is not None and joined.get("uts") == "host":
         raise values.refusal(f"{what}, `hostname`", "the container has the host's uts namespace")
@@ -135,8 +146,8 @@ def _check_rootfs(spec: ContainerSpec, what: str) -> ContainerSpec:
     score = spec.oom_score_adj
     return replace(
         spec,
-        rootfs=check_rootfs_directory(spec.rootfs, f"{what}, `rootfs`"),
-        rootfs_mode=_choice(RootfsMode, spec.rootfs_mode, f"{what}, `rootfs_mode`"),
+        rootfs=rootfs,
+        rootfs_mode=mode,
         command=process.check_command(spec.command, f"{what}, `command`"),
         env=process.check_environment(spec.env, f"{what}, `env`"),
         env_files=tuple(
@@ -165,7 +176,7 @@ def _check_rootfs(spec: ContainerSpec, what: str) -> ContainerSpec:
         ulimits=process.check_ulimits(spec.ulimits, f"{what}, `ulimits`"),
         sysctls=namespaces.check_sysctls(spec.sysctls, f"{what}, `sysctls`", joined),
         devices=mounts.check_devices(spec.devices, f"{what}, `devices`"),
-        mounts=mounts.check_mounts(spec.mounts, f"{what}, `mounts`"),
+        mounts=mounted,
         init=values.flag(spec.init, f"{what}, `init`"),
         oom_score_adj=None
         if score is None

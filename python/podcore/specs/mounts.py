@@ -5,6 +5,7 @@ import re
 import stat
 from dataclasses import replace
 
+from podcore._core import open_in_root
 from podcore.model import Mount
 from podcore.names import check_name
 from podcore.specs import values
@@ -15,6 +16,7 @@ _ACCESS = re.compile(r"(?=.)r?w?m?", re.ASCII)
 # A mount below these would put what a runtime reads or masks under the control of the container
 # (runc CVE-2019-16884, CVE-2023-27561, CVE-2025-52881).
 _KERNEL = ("/proc", "/sys")
+_SYSTEM = ("/proc", "/dev", "/sys")
 
 
 def check_mounts(value: object, what: str) -> tuple[Mount, ...]:
@@ -36,6 +38,35 @@ def check_mounts(value: object, what: str) -> tuple[Mount, ...]:
     return tuple(checked)
 
 
+def check_mount_points(rootfs: str, mounts: tuple[Mount, ...], what: str) -> None:
+    """Checks that everything that will be mounted finds its mount point in the rootfs.
+
+    A runtime would make it: in a directory of the user's that must not change, or, as the root of
+    a user namespace, not at all.
+
+    Raises:
+        InvalidArgumentError: a mount point is missing.
+    """
+    targets = [mount.target for mount in mounts]
+    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for target in (*_SYSTEM, *targets):
+            others = [other for other in targets if other != target]
+            if values.within(target, *others) or target.startswith("/dev/"):
+                continue
+            try:
+                found = open_in_root(root, target[1:], os.O_PATH | os.O_CLOEXEC, mode=0)
+            except OSError as error:
+                raise values.refusal(
+                    what,
+                    f"the mount point `{target}` is not there: {error.strerror}",
+                    f"make it in `{rootfs}`, or let the container write to an overlay",
+                ) from None
+            os.close(found)
+    finally:
+        os.close(root)
+
+
 def check_target(value: object, what: str) -> str:
     """Returns where something may be mounted inside the container.
 
@@ -45,6 +76,8 @@ def check_target(value: object, what: str) -> str:
     target = values.inner_path(value, f"{what}, `target`")
     if target == "/":
         raise values.refusal(what, "the target `/` is the root itself", "give it as `rootfs`")
+    if target in ("/dev", "/dev/pts"):
+        raise values.refusal(what, f"`{target}` is the container's own", "use `devices`")
     if values.within(target, *_KERNEL):
         raise values.refusal(
             what, f"nothing may be mounted at `{target}`", "mount it outside of /proc and /sys"

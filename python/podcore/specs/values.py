@@ -9,7 +9,7 @@ from podcore.errors import InvalidArgumentError
 
 TEXT_MAX = 128 * 1024  # MAX_ARG_STRLEN of Linux: no single argument or variable may be longer
 LABELS_MAX = 256 * 1024  # of all labels or annotations of one object together, as Kubernetes has it
-_KEY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,250}[A-Za-z0-9])?", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9_./-]{1,253}", re.ASCII)
 
 
 def refusal(what: str, problem: str, hint: str = "") -> InvalidArgumentError:
@@ -114,7 +114,7 @@ def labels(value: object, what: str) -> dict[str, str]:
             raise refusal(
                 what,
                 f"{shown(name)} is not a key",
-                "letters, digits, `_`, `.`, `/` and `-`, at most 252, no sign at either end",
+                "1 to 253 letters, digits, `_`, `.`, `/` and `-`",
             )
         checked[name] = text(item, f"{what}, `{name}`", empty=True)
         total += len(name) + len(checked[name].encode())
