@@ -166,7 +166,7 @@ class Conmon:
                 return _understand(launch, answer, complaints)
             except BaseException as error:
                 # Before the pipes are closed: conmon takes the end of the start pipe for a start.
-                _end(front, launch, 0.0 if not isinstance(error, OCIRuntimeError) else _GRACE)
+                _end(front, launch, _GRACE if type(error) is OCIRuntimeError else 0.0)
                 raise
             finally:
                 front.close()
@@ -357,7 +357,7 @@ def _monitor(launch: Launch) -> ProcessIdentity | None:
 
 
 def _end(front: command.Child, launch: Launch, grace: float) -> None:
-    """Makes sure that front, monitor and the runtime below it are gone.
+    """Makes sure that front, monitor and whatever runs below them are gone.
 
     Args:
         front: the process that was spawned.
@@ -366,23 +366,27 @@ def _end(front: command.Child, launch: Launch, grace: float) -> None:
     """
     if front.wait(0) is None:
         front.kill()
-    name = os.fsencode(launch.monitor_pid_file)
     monitor = _monitor(launch)
     if grace and (monitor is None or not process.wait_gone([monitor], grace)):
         return
-    monitors = process.find(lambda argv: name in argv)
-    below = [child for one in monitors for child in _children(one)]
-    for one in monitors + below:
+    name = os.fsencode(launch.monitor_pid_file)
+    # What a hook has started as well: it would outlive the runtime, which is not in its cgroup yet.
+    doomed = process.find(lambda argv: name in argv)
+    for one in doomed:  # which grows meanwhile, to the whole tree from the top down
+        doomed += _children(one)
+    for one in doomed:
         process.send(one, signal.SIGKILL)
-    process.wait_gone(monitors + below, _KILL)
+    process.wait_gone(doomed, _KILL)
 
 
 def _children(parent: ProcessIdentity) -> list[ProcessIdentity]:
-    """Returns the children of a process's main thread (conmon has no other that forks)."""
+    """Returns the children of all threads of a process; a runtime in Go forks from any of them."""
+    pids: list[int] = []
     try:
-        with open(f"/proc/{parent.pid}/task/{parent.pid}/children", encoding="ascii") as file:
-            pids = [int(pid) for pid in file.read().split()]
+        for thread in os.listdir(f"/proc/{parent.pid}/task"):
+            with open(f"/proc/{parent.pid}/task/{thread}/children", encoding="ascii") as file:
+                pids += map(int, file.read().split())
     except (FileNotFoundError, ProcessLookupError):
-        return []
+        pass  # a thread or the process has ended; the children found so far are still its own
     found = [process.identify(pid) for pid in pids]
     return [one for one in found if one is not None]

@@ -1,0 +1,290 @@
+"""A conmon that misbehaves, played by scripts: each answer has its typed failure."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.polling import eventually
+from podcore.deadlines import Deadline
+from podcore.errors import (
+    MonitorError,
+    MonitorProtocolError,
+    OCIRuntimeError,
+    OCIRuntimeTimeoutError,
+)
+from podcore.kernel import process
+from podcore.monitor.conmon import Conmon, Launch
+
+# Reads its options as conmon does, waits for the start, forks, and lets a line of the test's run
+# in the monitor. `sync` is the sync pipe, `me` its own pid.
+SCRIPT = """#!{python} -IS
+import json, os, sys, time
+options = dict(zip(sys.argv, sys.argv[1:]))
+sync, start = int(os.environ["_OCI_SYNCPIPE"]), int(os.environ["_OCI_STARTPIPE"])
+{before}
+os.read(start, 1)
+me = os.fork()
+if me:
+    with open(options["-P"] + ".tmp", "w") as file:
+        file.write(str(me))
+    os.rename(options["-P"] + ".tmp", options["-P"])
+    os._exit(0)
+os.setsid()
+me = os.getpid()
+{body}
+"""
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Launch:
+    for name in ("persist", "exits", "bundle"):
+        (tmp_path / name).mkdir()
+    return Launch(
+        container_id="e" * 64,
+        name="box",
+        bundle=f"{tmp_path}/bundle",
+        runtime="/usr/sbin/no-runtime",
+        runtime_arguments=["--root", f"{tmp_path}/runtime"],
+        pid_file=f"{tmp_path}/pid",
+        monitor_pid_file=f"{tmp_path}/monitor.pid",
+        exit_dir=f"{tmp_path}/exits",
+        persist_dir=f"{tmp_path}/persist",
+        log_path=f"{tmp_path}/log",
+        place=lambda _pid: None,
+        runtime_log=f"{tmp_path}/runtime.log",
+    )
+
+
+Fake = Callable[..., Conmon]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, launch: Launch) -> Iterator[Fake]:
+    """Makes a conmon that runs ``body`` as the monitor; none of it may be left in the end."""
+
+    def make(body: str, before: str = "") -> Conmon:
+        path = tmp_path / "conmon"
+        path.write_text(SCRIPT.format(python=sys.executable, body=body, before=before))
+        path.chmod(0o755)
+        return Conmon.find(str(path))
+
+    yield make
+    name = os.fsencode(launch.monitor_pid_file)
+    eventually(lambda: not process.find(lambda argv: name in argv), what="the end of the fakes")
+
+
+def answering(data: str) -> str:
+    """Code that writes an answer and goes on as a monitor does."""
+    return f"os.write(sync, {data}); os.close(sync); time.sleep(1000)"
+
+
+def test_an_answer_in_pieces_is_put_together(fake: Fake, launch: Launch) -> None:
+    conmon = fake(
+        "data = json.dumps({'data': me}).encode() + b'\\n'\n"
+        "for byte in data: os.write(sync, bytes([byte])); time.sleep(0.001)\n"
+        "time.sleep(1000)"
+    )
+
+    launched = conmon.launch(launch, Deadline.after(30))
+    try:
+        assert launched.monitor == launched.init == process.identify(launched.monitor.pid)
+    finally:
+        process.send(launched.monitor, 9)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "b'hello\\n'",
+        "b'\\n'",
+        "b'[]\\n'",
+        "b'{}\\n'",
+        "b'\\xff\\xfe\\n'",
+        "b'{\"data\": 0}\\n'",
+        "b'{\"data\": -5}\\n'",
+        "b'{\"data\": 1099511627776}\\n'",
+        "b'{\"data\": true}\\n'",
+        "b'{\"data\": 1.5}\\n'",
+        "b'{\"data\": -1.0}\\n'",
+        'b\'{"data": "17"}\\n\'',
+        "b'[' * 60000 + b'\\n'",
+        "b'{\"data\": ' + b'9' * 6000 + b'}\\n'",
+    ],
+)
+def test_an_unintelligible_answer_is_a_protocol_error(
+    fake: Fake, launch: Launch, data: str
+) -> None:
+    with pytest.raises(MonitorProtocolError, match="the monitor of container `box` answered `"):
+        fake(answering(data)).launch(launch, Deadline.after(30))
+
+
+def test_an_end_without_an_answer_is_a_protocol_error(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(MonitorProtocolError, match="ended without saying"):
+        fake("pass").launch(launch, Deadline.after(30))
+
+
+def test_half_a_line_is_a_protocol_error(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(MonitorProtocolError, match=r'broke off after `{"data": 1`'):
+        fake("os.write(sync, b'{\"data\": 1')").launch(launch, Deadline.after(30))
+
+
+def test_an_endless_answer_is_cut_off(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(MonitorProtocolError, match="more than 65536 bytes"):
+        fake("while True: os.write(sync, b'x' * 65536)").launch(launch, Deadline.after(30))
+
+
+def test_silence_ends_at_the_deadline(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeTimeoutError, match="container `box` took too long"):
+        fake("time.sleep(1000)").launch(launch, Deadline.after(0.5))
+
+
+def test_half_a_line_and_silence_end_at_the_deadline(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeTimeoutError):
+        fake("os.write(sync, b'{'); time.sleep(1000)").launch(launch, Deadline.after(0.5))
+
+
+def test_a_front_that_never_forks_ends_at_the_deadline(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeTimeoutError):
+        fake("pass", before="time.sleep(1000)").launch(launch, Deadline.after(0.5))
+
+
+def test_what_hangs_below_the_monitor_is_killed_with_it(
+    fake: Fake, launch: Launch, tmp_path: Path
+) -> None:
+    body = (
+        "if os.fork() == 0:\n"
+        f"    open({str(tmp_path / 'below')!r}, 'w').write(str(os.getpid()))\n"
+        "    os.execv('/bin/sleep', ['sleep', '1000'])\n"
+        "time.sleep(1000)"
+    )
+    with pytest.raises(OCIRuntimeTimeoutError):
+        fake(body).launch(launch, Deadline.after(3))
+
+    below = tmp_path / "below"
+    assert not below.exists() or process.identify(int(below.read_text() or 0)) is None
+
+
+def test_the_message_of_a_failed_create_comes_from_the_runtimes_log(
+    fake: Fake, launch: Launch
+) -> None:
+    Path(launch.runtime_log).write_text(
+        '{"level": "warning", "msg": "early"}\n'
+        '{"level": "error", "msg": "runc create failed: no luck"}\n'
+        "not json\n"
+    )
+
+    with pytest.raises(OCIRuntimeError) as caught:
+        fake(answering('b\'{"data": -1, "message": "other"}\\n\'')).launch(
+            launch, Deadline.after(30)
+        )
+    assert str(caught.value) == "could not create container `box`: no luck"
+    assert caught.value.message == "runc create failed: no luck"
+
+
+def test_without_a_log_the_monitors_message_is_quoted(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeError, match="could not create container `box`: no luck"):
+        fake(answering('b\'{"data": -1, "message": "no luck\\\\n"}\\n\'')).launch(
+            launch, Deadline.after(30)
+        )
+
+
+def test_a_failed_create_without_any_message_is_still_one(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeError, match="the OCI runtime gave no reason"):
+        fake(answering("b'{\"data\": -1}\\n'")).launch(launch, Deadline.after(30))
+
+
+def test_a_pid_without_a_process_is_a_failed_create(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(OCIRuntimeError, match=r"\(pid 4194304\) died as it was created"):
+        fake(answering("b'{\"data\": 4194304}\\n'")).launch(launch, Deadline.after(30))
+
+
+def test_a_monitor_that_dies_with_its_answer_is_a_failure(fake: Fake, launch: Launch) -> None:
+    with pytest.raises(MonitorError, match="died as it was created"):
+        fake(f"os.write(sync, b'{{\"data\": {os.getpid()}}}\\n'); os._exit(1)").launch(
+            launch, Deadline.after(30)
+        )
+
+
+@pytest.mark.parametrize("text", ["", "abc", "-1", "0", "9" * 40])
+def test_a_damaged_pid_file_is_a_failure(fake: Fake, launch: Launch, text: str) -> None:
+    body = f"open(options['-P'], 'w').write({text!r}); os.write(sync, b'{{\"data\": {os.getpid()}}}\\n'); time.sleep(1000)"
+    late = "import time as t; " + body.replace("open(", "t.sleep(0.3); open(", 1)
+    with pytest.raises(MonitorError, match="died as it was created"):
+        fake(late).launch(launch, Deadline.after(30))
+
+
+def test_what_it_writes_to_stderr_before_it_gives_up_is_quoted(fake: Fake, launch: Launch) -> None:
+    before = "sys.stderr.write('unknown option\\x1b[31m\\n'); sys.exit(1)"
+
+    with pytest.raises(MonitorError, match=r"gave up: `unknown option\\x1b\[31m`"):
+        fake("", before=before).launch(launch, Deadline.after(30))
+
+
+def test_a_program_that_can_not_be_executed_is_named(tmp_path: Path, launch: Launch) -> None:
+    path = tmp_path / "conmon"
+    path.write_text("#!/nonexistent/interpreter\n")
+    path.chmod(0o755)
+
+    with pytest.raises(MonitorError, match="can't be run"):
+        Conmon.find(str(path)).launch(launch, Deadline.after(30))
+
+
+def test_no_descriptor_is_leaked_by_any_failure(fake: Fake, launch: Launch) -> None:
+    conmon = fake("os.write(sync, b'hello\\n')")
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(MonitorProtocolError):
+            conmon.launch(launch, Deadline.after(30))
+
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_caller_without_stdio_can_launch(fake: Fake, launch: Launch, tmp_path: Path) -> None:
+    conmon = fake("os.write(sync, b'hello\\n')")
+    program = f"""
+import os
+for fd in (0, 1, 2): os.close(fd)
+from podcore.deadlines import Deadline
+from podcore.errors import MonitorProtocolError
+from podcore.monitor.conmon import Conmon, Launch
+try:
+    Conmon({conmon.path!r}).launch(Launch(
+        container_id="e" * 64, name="box", bundle={launch.bundle!r}, runtime="/x",
+        runtime_arguments=[], pid_file="/x", monitor_pid_file={launch.monitor_pid_file!r},
+        exit_dir="/x", persist_dir={launch.persist_dir!r}, log_path="/x",
+        place=lambda pid: None, runtime_log="/x"), Deadline.after(30))
+except MonitorProtocolError:
+    os._exit(42)
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    assert done.returncode == 42
+
+
+class TestFinding:
+    def test_a_missing_conmon_says_how_to_get_it(self, tmp_path: Path) -> None:
+        with pytest.raises(MonitorError, match="hint: `apt-get install conmon`"):
+            Conmon.find(str(tmp_path / "conmon"))
+
+    def test_one_that_is_not_executable_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "conmon").write_text("")
+
+        with pytest.raises(MonitorError, match="not executable"):
+            Conmon.find(str(tmp_path / "conmon"))
+
+    @pytest.mark.parametrize("bit", [stat.S_IWGRP, stat.S_IWOTH])
+    def test_one_that_others_can_replace_is_refused(self, tmp_path: Path, bit: int) -> None:
+        path = tmp_path / "conmon"
+        path.write_text("")
+        path.chmod(0o755 | bit)
+
+        with pytest.raises(MonitorError, match="others than its owner can change it"):
+            Conmon.find(str(path))
+
+    def test_another_program_has_no_version(self) -> None:
+        with pytest.raises(MonitorError, match="is not conmon"):
+            _ = Conmon("/bin/true").version
