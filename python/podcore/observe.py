@@ -136,9 +136,7 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
     return with_exit(host, record, reason)
 
 
-def _shown(
-    record: ContainerRecord, verb: Verb | None, state: ContainerStatus
-) -> ContainerStatus:
+def _shown(record: ContainerRecord, verb: Verb | None, state: ContainerStatus) -> ContainerStatus:
     """Returns STOPPING for a running container while the one who stops it lives."""
     stopped = record.intent is not None and record.intent.verb is Verb.STOP and verb is None
     if stopped and state is ContainerStatus.RUNNING:

@@ -82,7 +82,7 @@ class Report:
         return self
 
     def _tally(self) -> str:
-        counts = {outcome: 0 for outcome in Outcome}
+        counts = dict.fromkeys(Outcome, 0)
         for row in self.rows:
             counts[row.outcome] += 1
         parts = [f"{count} {outcome}" for outcome, count in counts.items() if count]

@@ -6,8 +6,8 @@ from podcore.backend import Host
 from podcore.bundle import BundleRequest, write
 from podcore.bundle.etc import write_etc
 from podcore.errors import ContainerStateError
-from podcore.kernel.limits import limits_to_oci
 from podcore.kernel.files import make_directory
+from podcore.kernel.limits import limits_to_oci
 from podcore.lifecycle import brought, rootfs
 from podcore.lifecycle.namespaces import Joined
 from podcore.model import RootfsMode

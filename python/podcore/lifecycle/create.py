@@ -19,6 +19,7 @@ from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.namespaces import Joined, join, providers
 from podcore.lifecycle.purge import purge, release
 from podcore.lifecycle.step import DONE, Step, ignored
+from podcore.lifecycle.update import apply_pod_limits
 from podcore.model import ContainerStatus
 from podcore.monitor.conmon import Launch
 from podcore.names import short
@@ -56,10 +57,9 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
         raise ContainerStateError(message, record.state, ("configured", "exited"))
     if record.state is ContainerStatus.EXITED and record.incarnation:
         release(host, record)
+    apply_pod_limits(host, pod)
     joined = _joined(host, record, pod)
-    held.intend(
-        Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None
-    )
+    held.intend(Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None)
     try:
         monitor, init = _launch(held, pod, joined)
     except BaseException as error:
@@ -87,17 +87,13 @@ def discard_created(host: Host, session: LockSession, which: ContainerRecord) ->
         held.intend(Verb.CREATE)
         purge(host, held.record)
         held.commit(
-            held.record.but(
-                state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None
-            ),
+            held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None),
             "cleanup",
         )
         return DONE
 
 
-def _launch(
-    held: Held, pod: PodRecord, joined: Joined
-) -> tuple[ProcessIdentity, ProcessIdentity]:
+def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity, ProcessIdentity]:
     host, record = held.host, held.record
     places = host.places
     attempt = places.attempt(record.id, record.incarnation)
@@ -156,9 +152,7 @@ def _undo(held: Held, error: BaseException) -> None:
     try:
         purge(held.host, held.record)
         held.commit(
-            held.record.but(
-                state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None
-            )
+            held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None)
         )
     except Exception as undoing:  # noqa: BLE001 - the first error is the one to raise
         # The intent stays, so the next one who takes the lock tries again.

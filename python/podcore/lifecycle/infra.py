@@ -48,7 +48,7 @@ def prepare(host: Host, spec: PodSpec) -> str:
     for name in ("", "/proc", "/sys", "/dev", "/etc"):
         make_directory(fresh + name, 0o755)
     shutil.copyfile(program, f"{fresh}/catatonit")
-    os.chmod(f"{fresh}/catatonit", 0o755)
+    os.chmod(f"{fresh}/catatonit", 0o755)  # noqa: S103 - a program is readable by all
     try:
         os.rename(fresh, directory)
     except OSError:

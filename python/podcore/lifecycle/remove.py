@@ -11,9 +11,7 @@ from podcore.model import ContainerStatus
 from podcore.names import short
 from podcore.records import ContainerRecord, Verb
 
-ALIVE = frozenset(
-    {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
-)
+ALIVE = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
 
 
 def check_removable(record: ContainerRecord, *, force: bool) -> None:

@@ -66,9 +66,7 @@ def start(
                 f"container `{record.name}` ({short(record.id)}) is {record.state}, "
                 "so it can't be started\nhint: wait until that is done"
             )
-            raise ContainerStateError(
-                message, record.state, ("configured", "created", "exited")
-            )
+            raise ContainerStateError(message, record.state, ("configured", "created", "exited"))
         _start_held(held)
         return DONE
 

@@ -12,11 +12,11 @@ from podcore.errors import (
     PodExistsError,
     PodRemovedError,
 )
-from podcore.kernel.files import make_directory
 from podcore.lifecycle import brought, infra
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
 from podcore.operations.snapshot import pod_lock
+from podcore.operations.volumes import make_directories
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
 from podcore.references import resolve
 from podcore.specs import check_container, check_pod, spec_hash
@@ -223,6 +223,4 @@ def _add_volumes(change: Change, host: Host, rows: Sequence[ContainerRecord]) ->
                 continue
             if change.volume(mount.source) is None:
                 change.add_volume(VolumeRecord(mount.source, 0, time.time(), {}))
-                for path in (host.places.volumes, f"{host.places.volumes}/{mount.source}"):
-                    make_directory(path)
-                make_directory(host.places.volume(mount.source), 0o755)
+                make_directories(host.places, mount.source)

@@ -69,9 +69,7 @@ def remove_container(
     with pod_lock(host, pod, f"remove container {which.name} of", exclusive=True) as session:
         with host.store.read() as view:
             dependents = view.dependents(which.id)
-            names = [
-                row.name for key in dependents if (row := view.container(key)) is not None
-            ]
+            names = [row.name for key in dependents if (row := view.container(key)) is not None]
         if names:
             listed = ", ".join(f"`{name}`" for name in names)
             message = (
@@ -95,9 +93,11 @@ class _RemovePlan:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is left to do and nothing is under way."""
         return self._traversal.finished and not self._under_way
 
     def take(self) -> Job | None:
+        """Returns the next job, or None when there is none at the moment."""
         if not self._ready:
             return None
         key = self._ready.popleft()
@@ -109,12 +109,14 @@ class _RemovePlan:
         return lifecycle_remove.remove(self._host, session, record, force=True)
 
     def succeeded(self, job: Job, result: object) -> None:
+        """Notes that a job's work returned."""
         self._under_way -= 1
         self._batch.done(job.container_id, crew.outcome(result), "removed")
         self._traversal.succeed(job.container_id)
         self._ready.extend(self._traversal.ready())
 
     def failed(self, job: Job, error: Exception) -> None:
+        """Notes that a job's work raised."""
         self._under_way -= 1
         self._batch.failed(job.container_id, error)
         self._traversal.fail(job.container_id)
@@ -124,7 +126,9 @@ class _RemovePlan:
         self._ready.extend(self._traversal.ready())
 
     def watched(self) -> Sequence[Watch]:
+        """Returns what the calling thread is to wait for."""
         return ()
 
     def due(self, watch: Watch) -> None:
+        """Notes that a watched process is dead or its moment has come."""
         raise AssertionError(watch)

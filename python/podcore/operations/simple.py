@@ -72,9 +72,11 @@ class Each:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is left to do and nothing is under way."""
         return not self._left and not self._under_way
 
     def take(self) -> Job | None:
+        """Returns the next job, or None when there is none at the moment."""
         if not self._left:
             return None
         record = self._left.popleft()
@@ -83,15 +85,19 @@ class Each:
         return Job(record.id, self._name, lambda session: self._verb(session, record))
 
     def succeeded(self, job: Job, result: object) -> None:
+        """Notes that a job's work returned."""
         self._under_way -= 1
         self._batch.done(job.container_id, crew.outcome(result), "done")
 
     def failed(self, job: Job, error: Exception) -> None:
+        """Notes that a job's work raised."""
         self._under_way -= 1
         self._batch.failed(job.container_id, error)
 
     def watched(self) -> Sequence[Watch]:
+        """Returns what the calling thread is to wait for."""
         return ()
 
     def due(self, watch: Watch) -> None:
+        """Notes that a watched process is dead or its moment has come."""
         raise AssertionError(watch)

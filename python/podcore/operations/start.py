@@ -115,6 +115,7 @@ class _StartPlan:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is left to do and nothing is under way."""
         return (
             self._traversal.finished
             and not self._under_way
@@ -123,6 +124,7 @@ class _StartPlan:
         )
 
     def take(self) -> Job | None:
+        """Returns the next job, or None when there is none at the moment."""
         job = self._take_start() or self._take_discard() or self._take_create()
         if job is not None:
             self._under_way += 1
@@ -183,6 +185,7 @@ class _StartPlan:
         return lifecycle_create.discard_created(self._host, session, record)
 
     def succeeded(self, job: Job, result: object) -> None:
+        """Notes that a job's work returned."""
         self._under_way -= 1
         key = job.container_id
         if job.kind == "start":
@@ -199,6 +202,7 @@ class _StartPlan:
                 self._discards.append(key)  # it was skipped meanwhile
 
     def failed(self, job: Job, error: Exception) -> None:
+        """Notes that a job's work raised."""
         self._under_way -= 1
         key = job.container_id
         if job.kind == "start":
@@ -232,7 +236,9 @@ class _StartPlan:
         self._ready.extend(self._traversal.ready())
 
     def watched(self) -> Sequence[Watch]:
+        """Returns what the calling thread is to wait for."""
         return ()
 
     def due(self, watch: Watch) -> None:
+        """Notes that a watched process is dead or its moment has come."""
         raise AssertionError(watch)

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from podcore._core import LockSession
 from podcore.backend import Host
@@ -138,9 +139,11 @@ class _StopPlan:
 
     @property
     def finished(self) -> bool:
+        """Whether nothing is left to do and nothing is under way."""
         return self._traversal.finished and not self._under_way
 
     def take(self) -> Job | None:
+        """Returns the next job, or None when there is none at the moment."""
         if self._due:
             key = self._due.popleft()
             stopping = self._stopping.pop(key)
@@ -153,16 +156,12 @@ class _StopPlan:
                 return self._job(
                     key,
                     "begin",
-                    lambda session, record=record: lifecycle_stop.begin_stop(
-                        self._host, session, record, self._timeout
-                    ),
+                    partial(self._begin, record),
                 )
             if now.state is ContainerStatus.EXITED and (
                 self._cleanup or now.state is not record.state
             ):
-                return self._job(
-                    key, "settle", lambda session, record=record: self._settle(session, record)
-                )
+                return self._job(key, "settle", partial(self._settle, record))
             self._succeed(key, ignored(f"is {now.state}"))
         return None
 
@@ -173,7 +172,10 @@ class _StopPlan:
     def _finish(self, session: LockSession, stopping: Stopping) -> Step:
         return lifecycle_stop.finish_stop(self._host, session, stopping, cleanup=self._cleanup)
 
-    def _settle(self, session: LockSession, record: ContainerRecord) -> Step:
+    def _begin(self, record: ContainerRecord, session: LockSession) -> Stopping | Step:
+        return lifecycle_stop.begin_stop(self._host, session, record, self._timeout)
+
+    def _settle(self, record: ContainerRecord, session: LockSession) -> Step:
         """Commits the exit of a container that died by itself, and releases it if asked."""
         with hold(self._host, session, record) as held:
             if self._cleanup:
@@ -181,6 +183,7 @@ class _StopPlan:
             return ignored(f"is {held.record.state}")
 
     def succeeded(self, job: Job, result: object) -> None:
+        """Notes that a job's work returned."""
         if job.kind == "begin" and isinstance(result, Stopping):
             self._stopping[job.container_id] = result  # still under way
             return
@@ -188,6 +191,7 @@ class _StopPlan:
         self._succeed(job.container_id, crew.outcome(result))
 
     def failed(self, job: Job, error: Exception) -> None:
+        """Notes that a job's work raised."""
         self._under_way -= 1
         self._batch.failed(job.container_id, error)
         self._traversal.fail(job.container_id)
@@ -203,12 +207,15 @@ class _StopPlan:
         self._ready.extend(self._traversal.ready())
 
     def watched(self) -> Sequence[Watch]:
+        """Returns what the calling thread is to wait for."""
         return [
-            Watch(key, stopping.pidfd, stopping.until) for key, stopping in self._stopping.items()
+            Watch(key, stopping.pidfd, stopping.until)
+            for key, stopping in self._stopping.items()
             if key not in self._due
         ]
 
     def due(self, watch: Watch) -> None:
+        """Notes that a watched process is dead or its moment has come."""
         if watch.container_id in self._stopping and watch.container_id not in self._due:
             self._under_way -= 1  # the job that finishes it counts itself
             self._due.append(watch.container_id)

@@ -1,0 +1,243 @@
+"""Runs another command in a running container, with a deadline for all that it starts.
+
+Each command gets a cgroup of its own below the container's, so that a timeout ends its whole tree
+and nothing else. No lock is held while it runs: a stop or a removal ends it like any other process
+of the container.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from podcore import bundle
+from podcore._core import open_in_root
+from podcore.backend import Host
+from podcore.deadlines import Deadline
+from podcore.errors import (
+    CommandError,
+    ContainerRemovedError,
+    ContainerStateError,
+    ExecTimeoutError,
+    InvalidArgumentError,
+    OCIRuntimeError,
+)
+from podcore.kernel import command as programs
+from podcore.kernel.cgroup import Cgroup
+from podcore.kernel.files import make_directory, remove_tree, write_atomic
+from podcore.lifecycle.streams import Collected, collect
+from podcore.model import ContainerStatus, ExecResult
+from podcore.names import short
+from podcore.observe import truth
+from podcore.records import ContainerRecord
+from podcore.runtime_log import last_error
+
+KILL_PATIENCE = 5.0
+"""Seconds until SIGKILL must have ended a command whose time is up."""
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exec:
+    """What is to be run.
+
+    Attributes:
+        command: argv; looked up in the container's PATH.
+        env: variables added to the container's own.
+        user: ``user[:group]``; None for the container's.
+        cwd: None for the container's.
+        terminal: it gets a pseudo-terminal; its stdio must be one then.
+        timeout: seconds; None for no end.
+    """
+
+    command: Sequence[str]
+    env: Mapping[str, str] | None = None
+    user: str | None = None
+    cwd: str | None = None
+    terminal: bool = False
+    timeout: float | None = None
+
+
+def run(host: Host, which: ContainerRecord, wanted: Exec, stdin: bytes | None = None) -> ExecResult:
+    """Runs a command, feeds it and collects what it writes.
+
+    Args:
+        host: of the engine.
+        which: the container.
+        wanted: what to run; without a terminal.
+        stdin: what it reads; None for nothing.
+
+    Raises:
+        ContainerStateError: the container is not running.
+        CommandError: the command is not there (127) or can't be executed (126).
+        ExecTimeoutError: its time was up; all that it started has been killed.
+    """
+    with _prepared(host, which, wanted) as prepared:
+        with collect(prepared.start, stdin) as collected:
+            code = prepared.wait(collected)
+        return ExecResult(code, collected.stdout, collected.stderr)
+
+
+def run_attached(host: Host, which: ContainerRecord, wanted: Exec, fds: Mapping[int, int]) -> int:
+    """Runs a command on descriptors of the caller's, and returns its exit code.
+
+    Args:
+        host: of the engine.
+        which: the container.
+        wanted: what to run.
+        fds: what its descriptors 0, 1 and 2 are; /dev/null where left out.
+
+    Raises:
+        As ``run``.
+    """
+    with _prepared(host, which, wanted) as prepared:
+        prepared.start(fds)
+        return prepared.wait(None)
+
+
+class _Prepared:
+    def __init__(
+        self, host: Host, record: ContainerRecord, wanted: Exec, directory: str, cgroup: Cgroup
+    ) -> None:
+        self._host = host
+        self._record = record
+        self._wanted = wanted
+        self._directory = directory
+        self._cgroup = cgroup
+        self._child: programs.Child | None = None
+        self._deadline = Deadline.after(wanted.timeout)
+
+    def start(self, fds: Mapping[int, int]) -> programs.Child:
+        runtime = self._host.runtime(self._record.oci_runtime)
+        argv = runtime.exec_arguments(
+            self._record.id,
+            process_file=f"{self._directory}/process.json",
+            pid_file=f"{self._directory}/pid",
+            cgroup=os.path.basename(self._cgroup.path),
+            log=f"{self._directory}/log",
+        )
+        self._child = programs.spawn(argv, fds=fds)
+        return self._child
+
+    def wait(self, collected: Collected | None) -> int:
+        child = self._child
+        assert child is not None, "it was started"
+        with child:
+            if collected is not None:
+                collected.pump(self._deadline)
+            code = child.wait(self._deadline.remaining())
+            if code is None:
+                self._cgroup.kill(KILL_PATIENCE)
+                child.kill()
+                self._raise_timeout(collected)
+        assert code is not None
+        if code != 0 and not os.path.exists(f"{self._directory}/pid"):
+            self._raise_not_begun(child.argv, code)
+        return 128 - code if code < 0 else code
+
+    def _raise_timeout(self, collected: Collected | None) -> None:
+        message = (
+            f"`{self._wanted.command[0]}` in container `{self._record.name}` was killed: it took "
+            f"longer than {self._wanted.timeout:g} s"
+        )
+        raise ExecTimeoutError(
+            message,
+            b"" if collected is None else collected.stdout,
+            b"" if collected is None else collected.stderr,
+        )
+
+    def _raise_not_begun(self, argv: Sequence[str], code: int) -> None:
+        detail = last_error(f"{self._directory}/log")
+        name, record = self._wanted.command[0], self._record
+        found = _in_rootfs(self._host, record, name)
+        if found is None:
+            message = f"exec in container `{record.name}` ({short(record.id)}) failed: {detail}"
+            raise OCIRuntimeError(message, argv, code, detail)
+        if not found:
+            message = (
+                f"command `{name}` is not in container `{record.name}`: {detail}\n"
+                "hint: give its path inside the container"
+            )
+            raise CommandError(message, NOT_FOUND)
+        message = f"command `{name}` can't be run in container `{record.name}`: {detail}"
+        raise CommandError(message, NOT_EXECUTABLE)
+
+
+@contextmanager
+def _prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[_Prepared]:
+    if not wanted.command or not all(isinstance(word, str) for word in wanted.command):
+        message = f"the command of an exec in `{which.name}` is empty or holds what is no string"
+        raise InvalidArgumentError(message)
+    if not wanted.command[0]:
+        message = f"the command of an exec in `{which.name}` has no name"
+        raise InvalidArgumentError(message)
+    record = _running(host, which)
+    token = f"exec-{secrets.token_hex(8)}"
+    config = bundle.load(f"{host.places.bundle(record.id)}/config.json")
+    described = bundle.process_for_exec(
+        config,
+        list(wanted.command),
+        env=wanted.env,
+        user=wanted.user,
+        cwd=wanted.cwd,
+        terminal=wanted.terminal,
+    )
+    directory = f"{host.places.attempt(record.id, record.incarnation)}/{token}"
+    cgroup = host.cgroup(f"{record.cgroup_path}/{token}")
+    try:
+        make_directory(directory)
+        write_atomic(f"{directory}/process.json", json.dumps(described).encode())
+        cgroup.create()
+        yield _Prepared(host, record, wanted, directory, cgroup)
+    finally:
+        remove_tree(directory)
+        if not cgroup.populated():
+            # What it left running in the background stays, and its cgroup with it.
+            cgroup.remove()
+
+
+def _running(host: Host, which: ContainerRecord) -> ContainerRecord:
+    with host.store.read() as view:
+        record = view.container(which.id)
+    if record is None:
+        message = f"container `{which.name}` ({short(which.id)}) has been removed"
+        raise ContainerRemovedError(message)
+    now = truth(host, record)
+    if now.state not in (ContainerStatus.RUNNING, ContainerStatus.STOPPING):
+        message = (
+            f"container `{which.name}` ({short(which.id)}) is {now.state}, "
+            "so nothing can be run in it\nhint: start it first"
+        )
+        raise ContainerStateError(message, now.state, ("running",))
+    return now
+
+
+def _in_rootfs(host: Host, record: ContainerRecord, name: str) -> bool | None:
+    """Returns whether a command's file is in the container; None where it can't be looked for."""
+    config = bundle.load(f"{host.places.bundle(record.id)}/config.json")
+    root = config.get("root", {}).get("path")
+    if not isinstance(root, str):
+        return None
+    variables = config.get("process", {}).get("env") or []
+    search = next((v.partition("=")[2] for v in variables if v.startswith("PATH=")), "/bin")
+    paths = [name] if "/" in name else [f"{part}/{name}" for part in search.split(":")]
+    try:
+        directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return any(_opens(directory, path.lstrip("/")) for path in paths)
+    finally:
+        os.close(directory)
+
+
+def _opens(directory: int, path: str) -> bool:
+    try:
+        os.close(open_in_root(directory, path, os.O_PATH | os.O_CLOEXEC, mode=0))
+    except OSError:
+        return False
+    return True
