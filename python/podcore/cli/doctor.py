@@ -213,7 +213,7 @@ def _filesystem(path: str) -> str:
 
 
 def _locks(options: Namespace) -> Iterator[Check]:
-    from podcore import LockTable
+    from podcore._core import LockTable
 
     _, (_, run_root) = _places(options)
     kind = _filesystem(_existing(run_root))

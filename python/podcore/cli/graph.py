@@ -25,7 +25,7 @@ class Shape:
     """
 
     def __init__(self, pod: "Pod") -> None:
-        from podcore import DependencyGraph
+        from podcore._core import DependencyGraph
 
         facts = [container.inspect() for container in pod.containers()]
         self.names = {one.id: one.name for one in facts}

@@ -3,11 +3,11 @@
 Only the module of the verb that was asked for is imported.
 """
 
-import contextlib
+import os
 import signal
 import sys
 from argparse import REMAINDER, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -51,10 +51,21 @@ def run() -> NoReturn:
     """Runs the program: the entry point of the command ``podcore``."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        # A name from the host may be no UTF-8; better shown as an escape than not at all.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a TextIOWrapper until somebody replaces it
-    sys.exit(main(sys.argv[1:]))
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # the caller closed it
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 # for as long as the process lives
+        else:
+            # A name from the host may be no UTF-8; better shown as an escape than not at all.
+            stream.reconfigure(errors="backslashreplace")
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        # What argparse prints by itself gets here unnoticed.
+        output.abandon()
+        code = BROKEN_PIPE if isinstance(problem, BrokenPipeError) else code or FAILED
+    sys.exit(code)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
@@ -75,8 +86,7 @@ def main(argv: Sequence[str]) -> int:
     command's code, 126 or 127 where it could not be run.
     """
     try:
-        with _quiet_exit():
-            return _dispatch(argv)
+        return _dispatch(argv)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
     except UsageError as problem:
@@ -105,15 +115,6 @@ def main(argv: Sequence[str]) -> int:
         return FAILED
 
 
-@contextlib.contextmanager
-def _quiet_exit() -> Iterator[None]:
-    # argparse prints help by itself; its reader may be gone too.
-    try:
-        yield
-    except BrokenPipeError:
-        raise output.ClosedOutputError from None
-
-
 def _dispatch(argv: Sequence[str]) -> int:
     parser = Parser("podcore", "A container engine for pods.")
     parser.add_argument("--version", action="store_true", help="print the version")
@@ -122,7 +123,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     parser.add_argument("arguments", nargs=REMAINDER, help="its arguments")
     if not argv or argv[0] in {"-h", "--help", "help"}:
         parser.epilog = _commands()
-        parser.print_help()
+        parser.print_help(None if argv else sys.stderr)
         return 0 if argv else USAGE
     options = parser.parse_args(argv)
     if options.version:
