@@ -40,13 +40,17 @@ def build(tree: str) -> None:
 
 def measure(tree: str, select: str, into: Medians) -> None:
     """Runs the benchmarks of a tree once and adds their medians to ``into``."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        argv = [f"{tree}/.venv/bin/python", "-m", "pytest", "benches", "-q", "--timeout=1800"]
-        argv += ["--benchmark-only", f"--benchmark-json={result.name}"]
+    as_root = os.path.abspath("scripts/as-root")
+    with tempfile.TemporaryDirectory() as directory:
+        result = f"{directory}/result.json"
+        argv = [as_root, f"{tree}/.venv/bin/python", "-m", "pytest", "benches", "-q"]
+        argv += ["-p", "no:cacheprovider", "--timeout=1800", "--benchmark-only"]
+        argv.append(f"--benchmark-json={result}")
         if select:
             argv += ["-k", select]
         subprocess.run(argv, cwd=tree, check=True, stdout=sys.stderr)
-        found = json.load(result)
+        with open(result, encoding="utf-8") as file:
+            found = json.load(file)
     for benchmark in found["benchmarks"]:
         # A peer is the same on both sides.
         if benchmark["extra_info"].get("subject", "podcore") == "podcore":
