@@ -30,9 +30,13 @@ def test_the_checkout_of_the_base_is_removed_also_after_a_failure(tmp_path, monk
     git("commit", "-q", "-m", "base")
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(RuntimeError, match="half way"), compare.checked_out("HEAD") as tree:
-        with open(f"{tree}/file", encoding="utf-8") as file:
-            assert file.read() == "base\n"
-        raise RuntimeError("half way")
+    def fail_half_way():
+        with compare.checked_out("HEAD") as tree:
+            with open(f"{tree}/file", encoding="utf-8") as file:
+                assert file.read() == "base\n"
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail_half_way()
 
     assert len(git("worktree", "list").splitlines()) == 1
