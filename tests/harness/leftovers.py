@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness import host, reaper
+from harness.polling import eventually
 
 
 @dataclass(slots=True)
@@ -113,8 +114,36 @@ def podcore_groups() -> frozenset[str]:
     )
 
 
+def expect_none(base: str, cgroup_parent: str, ids: Iterable[str] = ()) -> None:
+    """Waits until nothing is left; what is left all the same is cleaned up.
+
+    Args:
+        base: as for ``find``.
+        cgroup_parent: as for ``find``; its groups that all pods share are removed when empty.
+        ids: as for ``find``.
+
+    Raises:
+        AssertionError: something was left.
+    """
+    known = frozenset(ids)
+
+    def nothing_left() -> bool:
+        remove_empty_groups(cgroup_parent)
+        return not find(base, cgroup_parent, known)
+
+    try:
+        eventually(nothing_left, interval=0.05)
+    except AssertionError:
+        if left := find(base, cgroup_parent, known):
+            clean_up(left, base, cgroup_parent)
+            raise AssertionError(f"left behind:\n{left}") from None
+
+
 def remove_empty_groups(cgroup_parent: str) -> None:
-    """Removes the groups that all pods of a parent share, as far as they are empty."""
+    """Removes the groups that all pods of a parent share, as far as they are empty.
+
+    No verb removes them, since another pod may just be about to use them.
+    """
     for group in list(_cgroups(cgroup_parent)):
         for path in (f"{group}/monitors", group):
             # Not empty, or not there: what that means is judged by `find`.

@@ -12,7 +12,6 @@ from typing import Any
 
 import podcore
 from harness import leftovers
-from harness.polling import eventually
 
 _numbers = itertools.count(1)
 
@@ -87,7 +86,10 @@ class Site:
         try:
             self._remove_pods(ids)
         finally:
-            self._check_and_clean(ids)
+            try:
+                leftovers.expect_none(self.base, self.cgroup_parent, ids)
+            finally:
+                shutil.rmtree(self.base, ignore_errors=True)
 
     def _remove_pods(self, ids: set[str]) -> None:
         for engine in self._engines:
@@ -104,20 +106,3 @@ class Site:
                 ids.add(pod.id)
                 ids.update(container.id for container in pod.containers())
                 pod.remove(force=True)
-
-    def _check_and_clean(self, ids: set[str]) -> None:
-        def nothing_left() -> bool:
-            # Shared by all pods of this parent, so no verb removes them; what is deeper must go.
-            leftovers.remove_empty_groups(self.cgroup_parent)
-            return not leftovers.find(self.base, self.cgroup_parent, ids)
-
-        try:
-            eventually(nothing_left, timeout=15, interval=0.05)
-        except AssertionError:
-            left = leftovers.find(self.base, self.cgroup_parent, ids)
-            if left:
-                print(f"left behind:\n{left}")
-                leftovers.clean_up(left, self.base, self.cgroup_parent)
-                raise AssertionError(f"left behind:\n{left}") from None
-        finally:
-            shutil.rmtree(self.base, ignore_errors=True)

@@ -54,8 +54,24 @@ def test_mounts_and_cgroups_are_found_and_cleaned_up(tmp_path, popen):
     leftovers.clean_up(left, base, parent)
 
     assert left.mounts == [f"{base}/m"]
-    assert group in left.cgroups
+    assert left.cgroups == [group]
     assert not leftovers.find(base, parent)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making cgroups needs root")
+def test_only_the_empty_groups_that_all_pods_share_are_no_leftovers(tmp_path, monkeypatch):
+    parent = f"podcore-test-{os.getpid()}-shared"
+    top = f"{host.cgroup_mounts()[0]}/{parent}"
+    os.makedirs(f"{top}/monitors")
+    leftovers.expect_none(str(tmp_path), parent)
+    assert not os.path.exists(top)
+
+    os.makedirs(f"{top}/0abc")
+    monkeypatch.setattr(leftovers, "eventually", lambda ask, **_: eventually(ask, timeout=0.1))
+
+    with pytest.raises(AssertionError, match=f"left behind:\\ncgroup {top}"):
+        leftovers.expect_none(str(tmp_path), parent)
+    assert not os.path.exists(top)
 
 
 def test_orphans_of_the_session_are_reaped():
