@@ -84,6 +84,16 @@ impl Key {
         self.number
     }
 
+    /// Returns the byte that is locked.
+    pub(super) fn byte(self) -> u64 {
+        self.number
+    }
+
+    /// Returns the byte that the first of those who wait holds.
+    pub(super) fn gate(self) -> u64 {
+        self.number + Self::MAX_NUMBER + 1
+    }
+
     /// Returns the index of its lock file among all of them.
     pub(super) fn file(self) -> usize {
         let run = self.number / RUN;

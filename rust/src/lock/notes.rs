@@ -26,10 +26,12 @@ const EPOCH: usize = 0;
 const INODES: usize = 1;
 const _: () = assert!(INODES + Kind::FILES <= HEADER_WORDS);
 
-/// Places in a slot: the key, pid and length of the text, nanoseconds since 1970, text.
+/// Places in a slot: the key, pid and length of the text, nanoseconds since 1970, the same for the
+/// moment from which somebody is the first to wait, text.
 const KEY: usize = 0;
 const WHO: usize = 1;
 const SINCE: usize = 2;
+const FIRST: usize = 3;
 const TEXT: usize = 4;
 
 /// Who holds a lock, by its own account.
@@ -111,13 +113,10 @@ impl Notes {
 
     /// Notes that the author has taken a lock just now.
     pub(super) fn write(&self, key: Key, author: &Author) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         let slot = self.slot(key);
         slot[WHO].store(0, Ordering::Relaxed);
         slot[KEY].store(label(key), Ordering::Relaxed);
-        slot[SINCE].store(now.as_nanos() as u64, Ordering::Relaxed);
+        slot[SINCE].store(now(), Ordering::Relaxed);
         for (place, word) in slot[TEXT..].iter().zip(&author.text[..author.words]) {
             place.store(*word, Ordering::Relaxed);
         }
@@ -162,6 +161,25 @@ impl Notes {
         })
     }
 
+    /// Notes that the caller is now the first of those who wait for a lock.
+    pub(super) fn begin_turn(&self, key: Key) {
+        self.slot(key)[FIRST].store(now(), Ordering::Relaxed);
+    }
+
+    /// Notes that nobody is the first to wait.
+    pub(super) fn end_turn(&self, key: Key) {
+        self.slot(key)[FIRST].store(0, Ordering::Relaxed);
+    }
+
+    /// Returns for how long somebody has been the first to wait, if anybody is.
+    pub(super) fn turn(&self, key: Key) -> Option<Duration> {
+        match self.slot(key)[FIRST].load(Ordering::Relaxed) {
+            0 => None,
+            // Should the clock be set back, it has been long.
+            since => Some(Duration::from_nanos(now().abs_diff(since))),
+        }
+    }
+
     /// Returns how often a lock file has been found to be another one than before.
     pub(super) fn epoch(&self) -> u64 {
         self.words.as_slice()[EPOCH].load(Ordering::Relaxed)
@@ -181,6 +199,13 @@ impl Notes {
         self.words.as_slice()[INODES + file].store(seen, Ordering::Release);
         self.words.as_slice()[EPOCH].fetch_add(1, Ordering::Release);
     }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos() as u64
 }
 
 fn label(key: Key) -> u64 {

@@ -11,10 +11,17 @@ use super::kind::{Key, Kind};
 use super::notes::Author;
 use super::sys::{Descriptor, Mark};
 use super::table::LockTable;
-use super::wait::Ticket;
+use super::wait::{Ticket, Waits};
 
 /// How long a wait goes on before the caller may look at signals.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// For how long those who ask may overtake the first that waits. Not at all would be fair too, but
+/// each handing over costs a switch of processes, many times what short work under a lock takes.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+/// After that long the first that waits may be a stopped process, while the lock is free.
+const STUCK: Duration = Duration::from_millis(200);
 
 /// One acquisition: releasing it twice, or after the session has closed, does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +104,13 @@ impl Session {
         pause: impl FnMut(&Ticket, Duration) -> Result<(), E>,
     ) -> Result<Taken, E> {
         let mut state = self.enter(true).map_err(Blocked::from)?;
+        let rude = timeout == Some(Duration::ZERO);
         match self
-            .attempt(&mut state, key, shared)
+            .attempt(&mut state, key, shared, rude)
             .map_err(Blocked::from)?
         {
             Some(taken) => Ok(taken),
-            None if timeout == Some(Duration::ZERO) => {
-                Err(self.timed_out(key, Duration::ZERO).into())
-            }
+            None if rude => Err(self.timed_out(key, Duration::ZERO).into()),
             None => {
                 state.waiting = true;
                 drop(state);
@@ -137,7 +143,7 @@ impl Session {
         match &state.files[index] {
             Some(file) => file
                 .descriptor
-                .mark(taken.key.number(), Mark::Free)
+                .mark(taken.key.byte(), Mark::Free)
                 .map(drop)
                 .map_err(LockError::at(self.table.path(index))),
             None => Ok(()),
@@ -189,12 +195,7 @@ impl Session {
         let began = Instant::now();
         let file = key.file();
         loop {
-            let open = || self.table.open_file(file);
-            let ticket = self
-                .table
-                .waits
-                .join(key, mark(shared), open)
-                .map_err(Blocked::from)?;
+            let ticket = Waits::join(&self.table, key, mark(shared)).map_err(Blocked::from)?;
             let waiting = Waiting {
                 table: &self.table,
                 ticket: &ticket,
@@ -206,7 +207,15 @@ impl Session {
                     break outcome;
                 }
                 paused?;
-                if left == Some(Duration::ZERO) {
+                let last = left == Some(Duration::ZERO);
+                if last || self.table.notes.turn(key).is_none_or(|turn| turn > STUCK) {
+                    let mut state = self.state();
+                    let taken = self.attempt(&mut state, key, shared, true);
+                    if let Some(taken) = taken.map_err(Blocked::from)? {
+                        return Ok(taken);
+                    }
+                }
+                if last {
                     return Err(self.timed_out(key, began.elapsed()).into());
                 }
             };
@@ -221,11 +230,13 @@ impl Session {
         }
     }
 
+    /// Takes a lock that is free; a rude attempt looks at no queue.
     fn attempt(
         &self,
         state: &mut State,
         key: Key,
         shared: bool,
+        rude: bool,
     ) -> Result<Option<Taken>, LockError> {
         if let Some((&held, _)) = state.held.last_key_value()
             && key <= held
@@ -241,11 +252,20 @@ impl Session {
         let at = |error: io::Error| LockError::at(self.table.path(index))(error);
         loop {
             let file = self.file(state, index)?;
-            if !file
-                .descriptor
-                .mark(key.number(), mark(shared))
-                .map_err(at)?
+            if !rude
+                && self
+                    .table
+                    .notes
+                    .turn(key)
+                    .is_some_and(|turn| turn > PATIENCE)
             {
+                if file.descriptor.is_marked(key.gate()).map_err(at)? {
+                    return Ok(None);
+                }
+                // Whoever was first has been killed in the meantime.
+                self.table.notes.end_turn(key);
+            }
+            if !file.descriptor.mark(key.byte(), mark(shared)).map_err(at)? {
                 return Ok(None);
             }
             if file.proven {

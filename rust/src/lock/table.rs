@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::error::LockError;
 use super::filesystem::refused;
@@ -22,7 +21,7 @@ pub struct LockTable {
     directory: PathBuf,
     born: u64,
     pub(super) notes: Notes,
-    pub(super) waits: Arc<Waits>,
+    pub(super) waits: Waits,
 }
 
 impl LockTable {
@@ -48,7 +47,7 @@ impl LockTable {
             directory,
             born,
             notes,
-            waits: Arc::default(),
+            waits: Waits::default(),
         })
     }
 
@@ -79,7 +78,7 @@ impl LockTable {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(LockError::at(&path))?,
         };
-        file.is_marked(key.number()).map_err(LockError::at(path))
+        file.is_marked(key.byte()).map_err(LockError::at(path))
     }
 
     /// Returns what the holder of a lock has noted about itself; it may be stale or missing.

@@ -5,6 +5,11 @@
 //! some day take the lock for the session without its knowing. So such a wait goes on until it is
 //! granted, and then lets go at once.
 //!
+//! The queue has two bytes. The first of those who wait holds the gate while it waits for the lock
+//! itself, the others wait for the gate. So one can see that somebody waits: who asks next, above
+//! all the one that has just released, queues as well once the first has waited for a while. With
+//! the lock alone the kernel lets it overtake those that it has woken but that do not run yet.
+//!
 //! Waits that were given up do not pile up: the next wait of this process for the same lock takes
 //! one over, with its place in the queue, and beyond `MAX_GIVEN_UP` new waits are refused.
 
@@ -16,6 +21,7 @@ use std::time::Duration;
 use super::error::LockError;
 use super::kind::Key;
 use super::sys::{Descriptor, Mark, block_signals};
+use super::table::LockTable;
 
 /// How many waits of one table may have been given up and still be in a queue.
 const MAX_GIVEN_UP: usize = 256;
@@ -76,28 +82,31 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Joins the queue of a lock; `open` opens its file.
+    /// Joins the queue of a lock.
     pub(super) fn join(
-        self: &Arc<Self>,
+        table: &Arc<LockTable>,
         key: Key,
         mark: Mark,
-        open: impl FnOnce() -> Result<Descriptor, LockError>,
     ) -> Result<Arc<Ticket>, LockError> {
-        if let Some(ticket) = self.take_over(key, mark)? {
+        if let Some(ticket) = table.waits.take_over(key, mark)? {
             return Ok(ticket);
         }
-        let descriptor = open()?;
+        let descriptor = table.open_file(key.file())?;
         let ticket = Arc::new(Ticket {
             key,
             mark,
             phase: Mutex::new(Phase::Waiting),
             changed: Condvar::new(),
         });
-        let (waits, shared) = (Arc::clone(self), Arc::clone(&ticket));
+        let (table, shared) = (Arc::clone(table), Arc::clone(&ticket));
         thread::Builder::new()
             .name("podcore-lock".to_owned())
             .stack_size(STACK)
-            .spawn(move || waits.serve(&shared, descriptor))
+            .spawn(move || {
+                block_signals();
+                let result = queue(&table, &shared, &descriptor);
+                table.waits.end(&shared, descriptor, result);
+            })
             .map_err(LockError::at("a thread that waits for a lock"))?;
         Ok(ticket)
     }
@@ -130,9 +139,7 @@ impl Waits {
         Ok(Some(ticket))
     }
 
-    fn serve(&self, ticket: &Arc<Ticket>, descriptor: Descriptor) {
-        block_signals();
-        let result = descriptor.wait(ticket.key.number(), ticket.mark);
+    fn end(&self, ticket: &Arc<Ticket>, descriptor: Descriptor, result: io::Result<()>) {
         // Both locks, in the order of the others: nobody takes over a wait that has just ended.
         let mut given_up = self.given_up();
         let mut phase = ticket.phase();
@@ -151,4 +158,15 @@ impl Waits {
     fn given_up(&self) -> MutexGuard<'_, Vec<Arc<Ticket>>> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits behind the others, then for the lock.
+fn queue(table: &LockTable, ticket: &Ticket, descriptor: &Descriptor) -> io::Result<()> {
+    let (key, mark) = (ticket.key, ticket.mark);
+    descriptor.wait(key.gate(), Mark::Exclusive)?;
+    table.notes.begin_turn(key);
+    let result = descriptor.wait(key.byte(), mark);
+    table.notes.end_turn(key);
+    descriptor.mark(key.gate(), Mark::Free)?;
+    result
 }
