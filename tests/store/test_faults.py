@@ -32,15 +32,19 @@ def path(directory, locks):
         for index in range(20):
             change.add_container(new_container(pod, f"c{index}"))
     store.close()
-    database = apsw.Connection(store.path)
-    database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    database.close()
+    empty_the_journal(store.path)
     return store.path
+
+
+def empty_the_journal(path):
+    database = apsw.Connection(path)
+    assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall() == [(0, 0, 0)]
+    database.close()
 
 
 def alter(path, script):
     database = apsw.Connection(path)
-    database.execute(script)
+    database.execute(script).fetchall()
     database.close()
 
 
@@ -295,9 +299,7 @@ def test_a_read_only_filesystem_can_be_read(small_filesystem, locks, session, jo
         pod = change.add_pod(new_pod())
     store.close()
     if journals == "gone":
-        database = apsw.Connection(store.path)
-        database.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        database.close()
+        empty_the_journal(store.path)
     make_read_only()
     store = Store.open(directory, locks)
     with store.read() as view:

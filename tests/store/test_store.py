@@ -43,6 +43,27 @@ def test_opening_makes_a_private_database_and_nothing_else(directory, store):
     )
 
 
+def test_every_connection_has_the_settings_that_keep_data_safe(store, session):
+    wanted = {
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+        "synchronous": 1,
+        "trusted_schema": 0,
+        "cell_size_check": 1,
+        "mmap_size": 0,
+        "wal_autocheckpoint": 1000,
+        "journal_size_limit": 8 << 20,
+        "page_size": 4096,
+        "auto_vacuum": 2,
+    }
+    with store.read() as view:
+        assert {name: view.rows(f"PRAGMA {name}")[0][0] for name in wanted} == wanted
+    with store.write(session, durable=True) as change:
+        assert change.rows("PRAGMA synchronous") == [(2,)]
+    with store.write(session) as change:
+        assert change.rows("PRAGMA synchronous") == [(1,)]
+
+
 def test_opening_what_is_there_takes_no_lock(directory, store, locks):
     with locks.session("busy") as other:
         other.acquire("init")

@@ -88,12 +88,12 @@ def _build(path: str) -> None:
     try:
         os.chmod(path, 0o600)  # its journals get the same
         # What the header of an empty file says can't be changed later.
-        database.execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL")
+        database.execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL").fetchall()
         database.execute(
             f"BEGIN IMMEDIATE; {schema.CREATE}"
             f"PRAGMA application_id = {schema.APPLICATION_ID};"
             f"PRAGMA user_version = {schema.version()}; COMMIT"
-        )
+        ).fetchall()
         # Once and for all: readers don't wait for writers in this mode.
         database.execute("PRAGMA journal_mode = WAL").fetchall()
     finally:
@@ -116,7 +116,7 @@ def _back_up(connection: Connection, path: str) -> None:
 
 def _upgrade(connection: Connection, path: str, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(schema.MIGRATIONS[version - 1])
+    connection.execute(schema.MIGRATIONS[version - 1]).fetchall()
     broken = connection.execute("PRAGMA foreign_key_check").fetchall()
     if broken:
         raise faults.corrupt(path, f"rows of table `{broken[0][0]}` refer to what is not there")

@@ -77,7 +77,7 @@ def pod_of(row: Row) -> PodRecord:
             infra_id=infra_id,
             removing=bool(removing),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRowError(f"the row of pod `{name}` ({identifier}): {error}") from error
 
 
@@ -165,13 +165,13 @@ def config_of(
     Raises:
         DamagedRowError: the text is not what was written.
     """
-    if hashlib.sha256(text.encode()).hexdigest() != digest:
+    if hashlib.sha256(str(text).encode()).hexdigest() != digest:
         raise DamagedRowError(f"the spec of container `{identifier}` doesn't match its hash")
     try:
         spec = spec_from_json(json.loads(text))
         if limits is not None:
             spec = replace(spec, limits=limits_from_json(json.loads(limits)))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRowError(f"the spec of container `{identifier}`: {error}") from error
     dependencies = tuple(Dependency(*edge) for edge in edges)
     return Config(digest, limits, spec, dependencies)
@@ -278,7 +278,7 @@ def volume_of(row: Row) -> VolumeRecord:
     number, name, created, labels = row
     try:
         return VolumeRecord(name=name, number=number, created=created, labels=json.loads(labels))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DamagedRowError(f"the row of volume `{name}`: {error}") from error
 
 

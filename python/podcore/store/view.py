@@ -32,7 +32,10 @@ class View:
         """Returns all rows of a statement; for the rooms of the store."""
         # Read to the end: an open statement would keep the snapshot. `execute` is looked up each
         # time because it raises after a fork.
-        return self._connection.execute(statement, values).fetchall()
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except UnicodeDecodeError as error:
+            raise rows.DamagedRowError(f"text that is no UTF-8: {error}") from error
 
     def pods(self) -> list[PodRecord]:
         """Returns all pods."""
@@ -130,8 +133,10 @@ class View:
 
     def _read_config(self, row: Row) -> Config:
         identifier, digest, limits = row[1], row[6], row[26]
-        text = self.rows("SELECT spec FROM container WHERE number = ?", row[0])[0][0]
+        found = self.rows("SELECT spec FROM container WHERE number = ?", row[0])
+        if not found:
+            raise rows.DamagedRowError(f"an index of container `{identifier}` leads nowhere")
         edges = self.rows(_EDGES, identifier)
-        config = rows.config_of(identifier, text, digest, limits, edges)
+        config = rows.config_of(identifier, found[0][0], digest, limits, edges)
         self._configs.put(identifier, config)
         return config
