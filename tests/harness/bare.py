@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness import leftovers
@@ -146,6 +146,28 @@ class BareContainer:
                     os.rmdir(path)
                 except OSError:
                     continue  # not empty: `close` reports it
+
+
+class When(Deadline):
+    """A deadline that comes when something has happened, however slow the host is."""
+
+    happened: Callable[[], bool]
+
+    @classmethod
+    def true(cls, happened: Callable[[], bool]) -> "When":
+        """Returns a deadline that has come as soon as ``happened`` says so."""
+        made = cls.after(None)
+        object.__setattr__(made, "happened", happened)
+        return made
+
+    @property
+    def expired(self) -> bool:
+        """What ``happened`` says."""
+        return self.happened()
+
+    def remaining(self) -> float:
+        """A short while until the next question."""
+        return 0.0 if self.expired else 0.02
 
 
 def kill_hard(pid: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.bare import When
 from harness.polling import eventually
 from podcore.deadlines import Deadline
 from podcore.errors import (
@@ -81,6 +82,11 @@ def fake(tmp_path: Path, launch: Launch) -> Iterator[Fake]:
 def answering(data: str) -> str:
     """Code that writes an answer and goes on as a monitor does."""
     return f"os.write(sync, {data}); os.close(sync); time.sleep(1000)"
+
+
+def failing(data: str) -> str:
+    """Code that writes an answer and ends as a monitor does when a create has failed."""
+    return f"os.write(sync, {data})"
 
 
 def test_an_answer_in_pieces_is_put_together(fake: Fake, launch: Launch) -> None:
@@ -156,17 +162,18 @@ def test_a_front_that_never_forks_ends_at_the_deadline(fake: Fake, launch: Launc
 def test_what_hangs_below_the_monitor_is_killed_with_it(
     fake: Fake, launch: Launch, tmp_path: Path
 ) -> None:
+    below = tmp_path / "below"
     body = (
         "if os.fork() == 0:\n"
-        f"    open({str(tmp_path / 'below')!r}, 'w').write(str(os.getpid()))\n"
+        f"    with open('{below}.tmp', 'w') as file: file.write(str(os.getpid()))\n"
+        f"    os.rename('{below}.tmp', '{below}')\n"
         "    os.execv('/bin/sleep', ['sleep', '1000'])\n"
         "time.sleep(1000)"
     )
     with pytest.raises(OCIRuntimeTimeoutError):
-        fake(body).launch(launch, Deadline.after(3))
+        fake(body).launch(launch, When.true(below.exists))
 
-    below = tmp_path / "below"
-    assert not below.exists() or process.identify(int(below.read_text() or 0)) is None
+    assert process.identify(int(below.read_text())) is None
 
 
 def test_the_message_of_a_failed_create_comes_from_the_runtimes_log(
@@ -188,14 +195,14 @@ def test_the_message_of_a_failed_create_comes_from_the_runtimes_log(
 
 def test_without_a_log_the_monitors_message_is_quoted(fake: Fake, launch: Launch) -> None:
     with pytest.raises(OCIRuntimeError, match="could not create container `box`: no luck"):
-        fake(answering('b\'{"data": -1, "message": "no luck\\\\n"}\\n\'')).launch(
+        fake(failing('b\'{"data": -1, "message": "no luck\\\\n"}\\n\'')).launch(
             launch, Deadline.after(30)
         )
 
 
 def test_a_failed_create_without_any_message_is_still_one(fake: Fake, launch: Launch) -> None:
     with pytest.raises(OCIRuntimeError, match="the OCI runtime gave no reason"):
-        fake(answering("b'{\"data\": -1}\\n'")).launch(launch, Deadline.after(30))
+        fake(failing("b'{\"data\": -1}\\n'")).launch(launch, Deadline.after(30))
 
 
 def test_a_pid_without_a_process_is_a_failed_create(fake: Fake, launch: Launch) -> None:
@@ -203,19 +210,29 @@ def test_a_pid_without_a_process_is_a_failed_create(fake: Fake, launch: Launch) 
         fake(answering("b'{\"data\": 4194304}\\n'")).launch(launch, Deadline.after(30))
 
 
-def test_a_monitor_that_dies_with_its_answer_is_a_failure(fake: Fake, launch: Launch) -> None:
+def test_a_monitor_that_dies_before_its_answer_is_read_is_a_failure(
+    fake: Fake, launch: Launch
+) -> None:
+    # A child answers when the monitor is dead.
+    body = (
+        "if os.fork(): os._exit(1)\n"
+        "while os.getppid() == me: time.sleep(0.01)\n"
+        f"os.write(sync, b'{{\"data\": {os.getpid()}}}\\n')"
+    )
     with pytest.raises(MonitorError, match="died as it was created"):
-        fake(f"os.write(sync, b'{{\"data\": {os.getpid()}}}\\n'); os._exit(1)").launch(
-            launch, Deadline.after(30)
-        )
+        fake(body).launch(launch, Deadline.after(30))
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "0", "9" * 40])
 def test_a_damaged_pid_file_is_a_failure(fake: Fake, launch: Launch, text: str) -> None:
-    body = f"open(options['-P'], 'w').write({text!r}); os.write(sync, b'{{\"data\": {os.getpid()}}}\\n'); time.sleep(1000)"
-    late = "import time as t; " + body.replace("open(", "t.sleep(0.3); open(", 1)
+    body = (
+        "while not os.path.exists(options['-P']): time.sleep(0.01)\n"
+        f"with open(options['-P'], 'w') as file: file.write({text!r})\n"
+    )
     with pytest.raises(MonitorError, match="died as it was created"):
-        fake(late).launch(launch, Deadline.after(30))
+        fake(body + answering(f"b'{{\"data\": {os.getpid()}}}\\n'")).launch(
+            launch, Deadline.after(30)
+        )
 
 
 def test_what_it_writes_to_stderr_before_it_gives_up_is_quoted(fake: Fake, launch: Launch) -> None:

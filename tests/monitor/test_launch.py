@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bare import BareContainer, kill_hard
+from harness.bare import BareContainer, When, kill_hard
 from harness.polling import eventually
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorError, OCIRuntimeError, OCIRuntimeTimeoutError
@@ -186,18 +186,9 @@ def test_the_deadline_ends_monitor_runtime_and_hook(box: BareContainer) -> None:
     hooks = f'"hooks": {{"createRuntime": [{{"path": "{hook}"}}]}}'
     config.write_text(config.read_text()[:-1] + f", {hooks}}}")
 
-    class WhenItHangs(Deadline):
-        """A deadline that comes when the hook has begun, however slow the host is."""
-
-        @property
-        def expired(self) -> bool:
-            return os.path.exists(f"{box.base}/hooked")
-
-        def remaining(self) -> float:
-            return 0.02
-
+    hanging = When.true(lambda: os.path.exists(f"{box.base}/hooked"))
     with pytest.raises(OCIRuntimeTimeoutError, match="creating container `box` took too long"):
-        Conmon.find().launch(box.launch(), WhenItHangs.after(None))
+        Conmon.find().launch(box.launch(), hanging)
     assert box.processes() == []
 
 
