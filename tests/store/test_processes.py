@@ -14,6 +14,7 @@ pytestmark = pytest.mark.contention
 
 PRELUDE = """
 import os, sys
+from podcore._core import LockTable
 from podcore.store import Store
 directory, locks = sys.argv[1], LockTable(sys.argv[2])
 def ready():
