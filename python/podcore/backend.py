@@ -147,10 +147,9 @@ class Host:
         if found is None:
             from podcore.oci import discovery
 
+            root = self.places.runtime_root(os.path.basename(path))
             with self._opening:
-                found = discovery.runtime_for(
-                    path, self.places.runtime_root(os.path.basename(path))
-                )
+                found = discovery.runtime_for(path, root)
                 self._runtimes[path] = found
         return found
 

@@ -60,7 +60,7 @@ def awaits_start(host: Host, record: ContainerRecord) -> bool:
 def _exit(host: Host, record: ContainerRecord) -> Exit:
     places = host.places
     persisted = f"{places.persist(record.id, record.incarnation)}/exit"
-    handed_over = f"{places.attempt(record.id, record.incarnation)}/exits/{record.id}"
+    handed_over = f"{places.attempt(record.id, record.incarnation)}/{record.id}"
     if os.path.lexists(persisted) or os.path.lexists(handed_over):
         return Exit.RECORDED
     if record.monitor is not None and process.alive(record.monitor):
@@ -95,7 +95,7 @@ def with_exit(host: Host, record: ContainerRecord, reason: str) -> ContainerReco
     places = host.places
     found = read_exit(
         places.persist(record.id, record.incarnation),
-        f"{places.attempt(record.id, record.incarnation)}/exits",
+        places.attempt(record.id, record.incarnation),
         record.id,
     )
     code, oom, finished = None, False, time.time()

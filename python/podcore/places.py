@@ -68,26 +68,18 @@ class Places:
         """What it wrote, in the k8s-file format."""
         return f"{self.root}/containers/{container_id}/log"
 
-    def exits(self, container_id: str) -> str:
-        """The directory with one directory of exit files for each incarnation."""
-        return f"{self.root}/containers/{container_id}/exits"
-
     def persist(self, container_id: str, incarnation: int) -> str:
         """Where conmon leaves the exit file that survives a reboot."""
-        return f"{self.root}/containers/{container_id}/exits/{incarnation}"
+        return f"{self.root}/containers/{container_id}/exit.{incarnation}"
 
     @property
-    def runs(self) -> str:
-        """The directory with one directory for each container that has been created."""
+    def attempts(self) -> str:
+        """The directory with one directory for each container that is created now."""
         return f"{self.run_root}/containers"
 
-    def run(self, container_id: str) -> str:
-        """What belongs to a container until the end of this boot."""
-        return f"{self.run_root}/containers/{container_id}"
-
     def attempt(self, container_id: str, incarnation: int) -> str:
-        """The pid files and logs of one OCI create: never used twice."""
-        return f"{self.run_root}/containers/{container_id}/{incarnation}"
+        """The pid files, logs and exit file of one OCI create: never used twice."""
+        return f"{self.run_root}/containers/{container_id}.{incarnation}"
 
     def pod_run(self, pod_id: str) -> str:
         """What the containers of a pod share until the end of this boot."""

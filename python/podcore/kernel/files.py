@@ -30,6 +30,19 @@ def make_directory(path: str, mode: int = 0o700) -> None:
         raise exhaustion.typed(error, f"make the directory `{path}`") or error from error
 
 
+def make_below(parent: str, path: str) -> None:
+    """Makes a directory, and its parent only where that is missing: mostly it is there.
+
+    Raises:
+        ResourceExhaustedError, OSError: as ``make_directory``.
+    """
+    try:
+        make_directory(path)
+    except FileNotFoundError:
+        make_directory(parent)
+        make_directory(path)
+
+
 def ensure_private_directory(path: str) -> None:
     """Makes a directory with its missing parents, or checks that one that exists is ours alone.
 

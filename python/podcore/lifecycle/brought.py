@@ -5,7 +5,7 @@ import os
 
 from podcore.bundle import BundleRequest, verify, write
 from podcore.errors import ContainerStateError
-from podcore.kernel.files import make_directory, read_capped, write_atomic
+from podcore.kernel.files import read_capped, write_atomic
 from podcore.names import short
 from podcore.places import Places
 from podcore.records import ContainerRecord
@@ -14,15 +14,12 @@ _HASH_LENGTH = len(hashlib.sha256().hexdigest())
 
 
 def keep(places: Places, record: ContainerRecord) -> None:
-    """Copies the config.json of a user's bundle, and notes its hash.
+    """Copies the config.json of a user's bundle to the container's home, and notes its hash.
 
     Raises:
         InvalidArgumentError: it is not acceptable.
     """
-    make_directory(places.containers)
-    make_directory(places.container(record.id))
     directory = places.bundle(record.id)
-    make_directory(directory)
     written = write(
         BundleRequest(
             container_id=record.id,

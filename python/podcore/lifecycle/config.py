@@ -6,7 +6,6 @@ from podcore.backend import Host
 from podcore.bundle import BundleRequest, write
 from podcore.bundle.etc import write_etc
 from podcore.errors import ContainerStateError
-from podcore.kernel.files import make_directory
 from podcore.kernel.limits import limits_to_oci
 from podcore.lifecycle import brought, rootfs
 from podcore.lifecycle.namespaces import Joined
@@ -28,9 +27,7 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
         return brought.check(places, record)
     directory = places.bundle(record.id)
     hostname = spec.hostname or joined.hostname or record.id[:SHORT]
-    make_directory(directory)
     root = rootfs.prepare(places, record)
-    make_directory(places.etc(record.id))
     host_network = spec.namespaces.get("net") == "host"
     etc = write_etc(places.etc(record.id), hostname, spec, root, host_network=host_network)
     volumes = {

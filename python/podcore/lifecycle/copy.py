@@ -8,7 +8,7 @@ from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import ContainerStateError, UnsupportedError
 from podcore.kernel import mountinfo, trees
-from podcore.lifecycle import rootfs
+from podcore.lifecycle import home, rootfs
 from podcore.lifecycle.held import Held, hold
 from podcore.model import RootfsMode
 from podcore.names import short
@@ -64,8 +64,7 @@ def _root(held: Held) -> Iterator[str]:
     if os.path.lexists(merged) and mountinfo.mounted(merged):
         yield merged
         return
-    parent = places.container(record.id)
-    os.makedirs(parent, mode=0o700, exist_ok=True)
+    home.make_if_missing(places, record)
     path = rootfs.prepare(places, record)
     try:
         yield path

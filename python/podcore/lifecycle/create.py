@@ -1,7 +1,5 @@
 """OCI create of one container: everything is there but its command has not begun."""
 
-import os
-
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.deadlines import Deadline
@@ -12,8 +10,8 @@ from podcore.errors import (
     PodcoreError,
 )
 from podcore.kernel.exhaustion import typed
-from podcore.kernel.files import make_directory, remove_tree
-from podcore.lifecycle import infra
+from podcore.kernel.files import make_below, make_directory, remove_tree
+from podcore.lifecycle import home, infra
 from podcore.lifecycle.config import write_bundle
 from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.namespaces import Joined, join, providers
@@ -97,14 +95,13 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     host, record = held.host, held.record
     places = host.places
     attempt = places.attempt(record.id, record.incarnation)
-    _make_below(places.runs, places.run(record.id))
-    make_directory(attempt)
-    make_directory(f"{attempt}/exits")
-    _make_below(places.containers, places.container(record.id))
-    _fresh_persist(host, record)
+    make_below(places.attempts, attempt)
+    home.make_if_missing(places, record)
+    # Only the exit file of this incarnation means anything from here on.
+    remove_tree(places.persist(record.id, record.incarnation - 1))
+    make_directory(places.persist(record.id, record.incarnation))
     bundle = write_bundle(host, record, pod, joined)
     runtime = host.runtime(record.oci_runtime)
-    make_directory(runtime.root)
     log = f"{attempt}/create.log"
     launched = host.conmon.launch(
         Launch(
@@ -116,7 +113,7 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
             runtime_log=log,
             pid_file=f"{attempt}/pid",
             monitor_pid_file=f"{attempt}/conmon.pid",
-            exit_dir=f"{attempt}/exits",
+            exit_dir=attempt,
             persist_dir=places.persist(record.id, record.incarnation),
             log_path=places.log(record.id),
             log_size_max=record.spec.log_size_max,
@@ -127,24 +124,6 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
         Deadline.after(CREATE_TIMEOUT),
     )
     return launched.monitor, launched.init
-
-
-def _make_below(parent: str, path: str) -> None:
-    """Makes a directory, and its parent only where that is missing: mostly it is there."""
-    try:
-        make_directory(path)
-    except FileNotFoundError:
-        make_directory(parent)
-        make_directory(path)
-
-
-def _fresh_persist(host: Host, record: ContainerRecord) -> None:
-    """Makes the directory of this incarnation's exit file; those of earlier ones are gone then."""
-    exits = host.places.exits(record.id)
-    make_directory(exits)
-    for name in sorted(os.listdir(exits)):
-        remove_tree(f"{exits}/{name}")
-    make_directory(host.places.persist(record.id, record.incarnation))
 
 
 def _undo(held: Held, error: BaseException) -> None:

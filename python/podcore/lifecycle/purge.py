@@ -46,7 +46,7 @@ def release(host: Host, record: ContainerRecord) -> None:
     _delete_runtime_state(host, record)
     host.cgroup(record.cgroup_path).remove()
     rootfs.release(host.places, record.id)
-    remove_tree(host.places.run(record.id))
+    remove_tree(host.places.attempt(record.id, record.incarnation))
 
 
 def end_rest(host: Host, record: ContainerRecord) -> None:
@@ -96,8 +96,9 @@ def _delete_runtime_state(host: Host, record: ContainerRecord) -> None:
     runtime = host.runtime(record.oci_runtime)
     if not os.path.lexists(runtime.state_directory(record.id)):
         return
-    log = f"{host.places.run(record.id)}/delete.log"
-    if os.path.exists(record.oci_runtime) and os.path.isdir(host.places.run(record.id)):
+    attempt = host.places.attempt(record.id, record.incarnation)
+    log = f"{attempt}/delete.log"
+    if os.path.exists(record.oci_runtime) and os.path.isdir(attempt):
         # Its answer is worth nothing (damaged state files make runc refuse for ever): no process
         # is left, so what is left on disk is removed by hand.
         with contextlib.suppress(OCIRuntimeError):

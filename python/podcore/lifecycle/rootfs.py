@@ -3,7 +3,7 @@
 import os
 
 from podcore.kernel import mounts
-from podcore.kernel.files import make_directory, remove_tree
+from podcore.kernel.files import remove_tree
 from podcore.model import RootfsMode
 from podcore.places import Places
 from podcore.records import ContainerRecord
@@ -12,7 +12,8 @@ from podcore.records import ContainerRecord
 def prepare(places: Places, record: ContainerRecord) -> str:
     """Makes the root of a container ready and returns its path.
 
-    An overlay's upper layer stays from start to start until the container is removed.
+    An overlay's upper layer stays from start to start until the container is removed; its
+    directories are made with the container's home.
 
     Raises:
         OSError: the overlay could not be mounted.
@@ -23,14 +24,6 @@ def prepare(places: Places, record: ContainerRecord) -> str:
         return spec.rootfs
     target = places.merged(record.id)
     upper, work = places.upper(record.id), places.work(record.id)
-    for directory in (target, work):
-        make_directory(directory)
-    if not os.path.isdir(upper):
-        # The root directory of the container has the mode of the one below.
-        make_directory(upper)
-        status = os.stat(spec.rootfs)
-        os.chmod(upper, status.st_mode & 0o7777)
-        os.chown(upper, status.st_uid, status.st_gid)
     mounts.overlay(spec.rootfs, upper, work, target)
     return target
 

@@ -1,7 +1,8 @@
 """Makes pods and containers: rows, in one transaction, after everything has been checked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from podcore._core import DependencyGraph
@@ -12,11 +13,13 @@ from podcore.errors import (
     PodExistsError,
     PodRemovedError,
 )
-from podcore.lifecycle import brought, infra
+from podcore.kernel.files import remove_tree
+from podcore.lifecycle import brought, home, infra
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
 from podcore.operations.snapshot import pod_lock
 from podcore.operations.volumes import make_directories
+from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
 from podcore.references import resolve
 from podcore.specs import check_container, check_pod, spec_hash
@@ -109,10 +112,7 @@ def create_containers(
             _row(host, found, key, spec, runtime, edges[key])
             for (key, spec), runtime in zip(named, runtimes, strict=True)
         ]
-        for row in rows:
-            if row.spec.bundle is not None:
-                brought.keep(host.places, row)
-        with host.store.write(session, durable=True) as change:
+        with _homes(host.places, rows), host.store.write(session, durable=True) as change:
             _add_volumes(change, host, rows)
             rows = [change.add_container(row) for row in rows]
             for row in rows:
@@ -213,6 +213,24 @@ def _row(
         oci_runtime=runtime,
         cgroup_path=host.places.container_cgroup(pod.id, key),
     )
+
+
+@contextmanager
+def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
+    """Makes the directories of new containers, and removes them where the rows are not committed.
+
+    A crash in between leaves directories without rows, which `system check` finds.
+    """
+    try:
+        for row in rows:
+            home.make(places, row)
+            if row.spec.bundle is not None:
+                brought.keep(places, row)
+        yield
+    except BaseException:
+        for row in rows:
+            remove_tree(places.container(row.id))
+        raise
 
 
 def _add_volumes(change: Change, host: Host, rows: Sequence[ContainerRecord]) -> None:

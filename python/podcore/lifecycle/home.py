@@ -1,0 +1,39 @@
+"""A container's directory: made with its row, so that a start finds everything in place."""
+
+import os
+
+from podcore.kernel.files import make_below, make_directory
+from podcore.model import RootfsMode
+from podcore.places import Places
+from podcore.records import ContainerRecord
+
+
+def make(places: Places, record: ContainerRecord) -> None:
+    """Makes the directories that belong to a container until it is removed.
+
+    Raises:
+        ResourceExhaustedError: no space, or no inodes.
+    """
+    make_below(places.containers, places.container(record.id))
+    make_directory(places.etc(record.id))
+    rootfs = record.spec.rootfs
+    if rootfs is not None and record.spec.rootfs_mode == RootfsMode.OVERLAY:
+        make_directory(places.merged(record.id))
+        make_directory(places.work(record.id))
+        _make_upper(places.upper(record.id), rootfs)
+    # Last: where it is there, all is there.
+    make_directory(places.bundle(record.id))
+
+
+def make_if_missing(places: Places, record: ContainerRecord) -> None:
+    """Makes them again for a container whose directory somebody removed."""
+    if not os.path.isdir(places.bundle(record.id)):
+        make(places, record)
+
+
+def _make_upper(upper: str, rootfs: str) -> None:
+    """Makes the layer that takes the writes; its root must look like the one below."""
+    make_directory(upper)
+    status = os.stat(rootfs)
+    os.chmod(upper, status.st_mode & 0o7777)
+    os.chown(upper, status.st_uid, status.st_gid)
