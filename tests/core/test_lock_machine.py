@@ -5,11 +5,12 @@ import tempfile
 from typing import NamedTuple
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from podcore._core import LockGuard, LockSession, LockTable
-from podcore.errors import LockError, LockOrderError, LockTimeoutError
+from podcore.errors import LockOrderError, LockTimeoutError
 
 KINDS = ("init", "pod", "container", "store")
 # Two in one file, and one in each of two others.
@@ -56,12 +57,11 @@ class Locks(RuleBasedStateMachine):
             wanted = LockOrderError
         elif any(not (shared and other.shared) for other in others):
             wanted = LockTimeoutError
-        try:
-            guard = self.sessions[who].acquire(KINDS[kind], number, shared, timeout)
-        except LockError as error:
-            assert type(error) is wanted
+        if wanted:
+            with pytest.raises(wanted):
+                self.sessions[who].acquire(KINDS[kind], number, shared, timeout)
         else:
-            assert wanted is None
+            guard = self.sessions[who].acquire(KINDS[kind], number, shared, timeout)
             mine[key] = Acquisition(key, shared, guard)
 
     @rule(who=st.integers(0, SESSIONS - 1), which=st.integers(0, 20), by_with=st.booleans())
@@ -98,7 +98,9 @@ class Locks(RuleBasedStateMachine):
     @invariant()
     def sessions_know_what_they_hold(self) -> None:
         for session, held in zip(self.sessions, self.held, strict=True):
-            wanted = [(KINDS[kind], number, held[kind, number].shared) for kind, number in sorted(held)]
+            wanted = [
+                (KINDS[kind], number, held[kind, number].shared) for kind, number in sorted(held)
+            ]
             assert session.held == wanted
 
     @invariant()
