@@ -117,17 +117,7 @@ class FakeContainer:
         return iter(self.entries)
 
     def stats(self) -> Usage:
-        return Usage(
-            time=self.engine.clock(),
-            cpu_seconds=1.5,
-            memory=1 << 20,
-            memory_limit=None,
-            pids=2,
-            pids_limit=None,
-            read_bytes=0,
-            write_bytes=0,
-            pressure={},
-        )
+        return self.engine.usage()
 
     def inspect(self) -> ContainerInspect:
         ids = {member.name: member.id for member in self.pod.members}
@@ -213,6 +203,9 @@ class FakePod:
     def update(self, **limits: Any) -> None:
         self._batch("update", **limits)
 
+    def stats(self) -> Usage:
+        return self.engine.usage()
+
     def remove(self, force: bool = False) -> None:
         self._batch("remove", force=force)
         self.engine.made.remove(self)
@@ -274,9 +267,19 @@ class FakeEngine:
         self._numbers += 1
         return full_id(f"{self._numbers:04x}")
 
-    def clock(self) -> float:
+    def usage(self) -> Usage:
         self._time += 1.0
-        return self._time
+        return Usage(
+            time=self._time,
+            cpu_seconds=1.5,
+            memory=1 << 20,
+            memory_limit=None,
+            pids=2,
+            pids_limit=None,
+            read_bytes=0,
+            write_bytes=0,
+            pressure={},
+        )
 
     def create_pod(
         self, name: str | None = None, labels: dict[str, str] | None = None, **keywords: Any

@@ -165,7 +165,9 @@ def test_a_pipe_without_a_reader_ends_it_quietly(argv):
     finally:
         os.close(writing)
 
-    assert (done.returncode, done.stderr) == (141, b"")
+    # argparse does not tell of it when it writes help without a buffer.
+    assert done.returncode == 141 or "--help" in argv
+    assert done.stderr == b""
 
 
 def test_a_full_disk_is_an_error():

@@ -1,0 +1,105 @@
+"""The doctor: what it looks at, and what it says when something is missing."""
+
+import json
+import os
+
+import pytest
+
+from podcore import programs
+from podcore.cli import doctor
+from podcore.cli.doctor import ERROR, OK, WARNING, Check
+from podcore.monitor.conmon import Conmon
+
+
+@pytest.fixture
+def bare_host(monkeypatch):
+    """A host on which none of the programs is installed."""
+    monkeypatch.setattr(programs, "find", lambda *_args, **_keywords: None)
+
+
+@pytest.fixture
+def dirs(tmp_path):
+    return ["--root", str(tmp_path / "state"), "--runroot", str(tmp_path / "run")]
+
+
+def test_every_part_of_the_host_is_looked_at(cli, dirs):
+    checks = json.loads(cli("doctor", "--json", *dirs).out)["Checks"]
+
+    assert [check["Name"] for check in checks] == [
+        "user",
+        "kernel",
+        "cgroups",
+        "runtime crun",
+        "runtime runc",
+        "monitor conmon",
+        "init catatonit",
+        "seccomp profile",
+        "state directory",
+        "run directory",
+        "locks",
+        "SQLite",
+        "limits",
+    ]
+    assert {check["State"] for check in checks} <= {OK, WARNING, ERROR}
+
+
+def test_what_is_missing_comes_with_the_line_that_installs_it(cli, dirs, bare_host):
+    result = cli("doctor", *dirs)
+
+    assert result.code == 1
+    for package in ("crun", "runc", "conmon"):
+        assert f"apt-get install {package}" in result.out
+    assert "podcore can't run containers on this host" in result.out
+
+
+def test_it_changes_nothing(cli, dirs, tmp_path):
+    cli("doctor", *dirs)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("states", "well"),
+    [
+        ({"runtime crun": OK, "runtime runc": WARNING, "monitor conmon": OK}, True),
+        ({"runtime crun": WARNING, "runtime runc": OK, "monitor conmon": OK}, True),
+        ({"runtime crun": WARNING, "runtime runc": WARNING, "monitor conmon": OK}, False),
+        ({"runtime crun": OK, "runtime runc": OK, "monitor conmon": ERROR}, False),
+    ],
+)
+def test_one_runtime_and_the_monitor_are_enough(states, well):
+    assert doctor.works([Check(name, state, "") for name, state in states.items()]) is well
+
+
+def test_a_runtime_that_can_not_run_here_is_named_with_the_reason(cli, dirs, monkeypatch):
+    from podcore.oci import discovery
+
+    monkeypatch.setattr(programs, "find", lambda name, *_args: f"/usr/bin/{name}")
+    monkeypatch.setattr(discovery, "usable", lambda path: "no luck" if "crun" in path else None)
+    monkeypatch.setattr(Conmon, "find", lambda: type("C", (), {"version": "2", "path": "/c"}))
+    checks = json.loads(cli("doctor", "--json", *dirs).out)["Checks"]
+    (crun,) = [check for check in checks if check["Name"] == "runtime crun"]
+
+    assert crun["State"] == WARNING
+    assert crun["Detail"] == "/usr/bin/crun can't run containers here: no luck"
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda path: path.mkdir(mode=0o755), "open to others"),
+        (lambda path: path.write_text(""), "no directory"),
+        (lambda path: path.symlink_to("/tmp"), "no directory"),
+    ],
+    ids=["mode", "file", "symlink"],
+)
+def test_a_directory_that_podcore_would_refuse_is_an_error(make, word, tmp_path):
+    path = tmp_path / "state"
+    make(path)
+    if path.is_dir() and not path.is_symlink():
+        os.chmod(path, 0o755)
+
+    check = doctor._directory("state directory", str(path))
+
+    assert check.state == ERROR
+    assert word in check.detail

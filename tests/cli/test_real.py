@@ -1,0 +1,138 @@
+"""The command line on real containers."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness.polling import eventually
+
+LOOP = "trap 'exit 0' TERM; echo up; while :; do sleep 60 & wait $!; done"
+
+
+def test_a_pod_goes_through_its_life(site):
+    pod_id = site.cli("pod", "create", "--share", "none", "web").stdout.strip()
+    for name, flags in (("db", []), ("api", ["--requires", "db"])):
+        site.cli(
+            *("create", "--pod", "web", "--name", name, "--rootfs", site.rootfs),
+            *(*flags, "sh", "-c", LOOP),
+        )
+
+    assert site.cli("pod", "plan", "web").stdout.splitlines() == ["1  db", "2  api"]
+    assert site.cli("pod", "start", "web").stdout == f"{pod_id}\n"
+    assert (
+        site.cli("pod", "ps", "--format", "{{.Name}} {{.NumberOfContainers}}").stdout == "web 2\n"
+    )
+    rows = json.loads(site.cli("ps", "--json").stdout)
+    assert [(row["Names"], row["State"]) for row in rows] == [
+        (["db"], "running"),
+        (["api"], "running"),
+    ]
+    assert all(row["Pid"] > 0 for row in rows)
+    done = site.cli("exec", "web/db", "sh", "-c", "echo in; echo bad >&2; exit 5", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "in\n", "bad\n")
+    eventually(lambda: site.cli("logs", "web/db").stdout == "up\n", what="the log line")
+    (shown,) = json.loads(site.cli("pod", "inspect", "web").stdout)
+    assert shown["Id"] == pod_id
+    assert site.cli("pod", "rm", "web", check=False).returncode == 125
+    assert site.cli("pod", "stop", "web").stdout == f"{pod_id}\n"
+    assert site.cli("wait", "web/db", "web/api").stdout == "0\n0\n"
+    assert site.cli("pod", "rm", "web").stdout == f"{pod_id}\n"
+    assert site.cli("pod", "exists", "web", check=False).returncode == 1
+
+
+@pytest.mark.runtimes("runc")
+def test_run_follows_its_container_and_ends_as_it_does(site):
+    site.cli("pod", "create", "--share", "none", "jobs")
+
+    def run(*command, flags=()):
+        return site.cli(
+            *("run", "--rm", "--pod", "jobs", "--rootfs", site.rootfs, *flags, *command),
+            check=False,
+        )
+
+    done = run("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
+    assert run("sh", "-c", "kill -9 $$").returncode == 137
+    assert run("/bin/no-such-command").returncode == 127
+    assert run("/etc/passwd").returncode == 126
+    assert json.loads(site.cli("ps", "-a", "--json").stdout) == []
+
+
+@pytest.mark.runtimes("runc")
+def test_a_signal_to_run_reaches_its_container(site, popen):
+    site.cli("pod", "create", "--share", "none", "jobs")
+    script = "trap 'echo got it; exit 3' INT; echo ready; while :; do sleep 60 & wait $!; done"
+    podcore = os.path.join(os.path.dirname(os.sys.executable), "podcore")
+    process = popen(
+        [podcore, "run", "--pod", "jobs", "--rootfs", site.rootfs, "sh", "-c", script],
+        env=site.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out, err) == (3, "got it\n", "")
+
+
+NAMES = ["..", "a/b", "x\n", "n" * 300, "", " "]
+
+
+@pytest.mark.runtimes("runc")
+def test_bad_input_ends_with_125_before_anything_is_touched(site, cli, monkeypatch, tmp_path):
+    for name, value in site.environ.items():
+        if name.startswith("PODCORE_"):
+            monkeypatch.setenv(name, value)
+    a_file = tmp_path / "file"
+    a_file.write_text("")
+    create = ["create", "--pod", "web", "--name", "new"]
+    rootfs = ["--rootfs", site.rootfs]
+    assert cli("pod", "create", "web").code == 0
+    assert cli("pod", "create", "other").code == 0
+    assert cli("create", "--pod", "web", "--name", "db", *rootfs, "sh").code == 0
+    assert cli("create", "--pod", "other", "--name", "far", *rootfs, "sh").code == 0
+    before = cli("ps", "-a", "--json").out, cli("pod", "ps", "--json").out
+
+    bad = [
+        *(["pod", "create", "--name", name] for name in NAMES),
+        *(["pod", "start", "--", name] for name in [*NAMES, "-x"]),
+        *(["inspect", "--", name] for name in [*NAMES[2:], "-x", "a/b/c", "/", "web/"]),
+        *(["create", "--pod", "web", "--name", name, *rootfs, "sh"] for name in NAMES),
+        ["pod", "create", "web"],
+        ["pod", "inspect", "gone"],
+        ["create", "--pod", "web", "--name", "db", *rootfs, "sh"],
+        ["create", "--pod", "gone", "--name", "new", *rootfs, "sh"],
+        [*create, "--rootfs", "/no/such/directory", "sh"],
+        [*create, "--rootfs", str(a_file), "sh"],
+        [*create, "--bundle", "/no/such/directory"],
+        [*create, *rootfs],
+        [*create, *rootfs, "--requires", "gone", "sh"],
+        [*create, *rootfs, "--requires", "far", "sh"],
+        [*create, *rootfs, "--requires", "new", "sh"],
+        [*create, *rootfs, "--stop-signal", "BOGUS", "sh"],
+        [*create, *rootfs, "--stop-timeout", "-1", "sh"],
+        [*create, *rootfs, "--memory", "lots", "sh"],
+        [*create, *rootfs, "--memory", "-5", "sh"],
+        [*create, *rootfs, "--cpus", "nan", "sh"],
+        [*create, *rootfs, "--cap-add", "FLY", "sh"],
+        [*create, *rootfs, "--sysctl", "kernel.panic=1", "sh"],
+        [*create, *rootfs, "--runtime", "no-such-runtime", "sh"],
+        ["pod", "stop", "-t", "-1", "web"],
+        ["pod", "kill", "-s", "0", "web"],
+        ["pod", "kill", "-s", "NOPE", "web"],
+        ["--root", "/dev/null/state", "pod", "ps"],
+        ["--root", str(a_file), "pod", "ps"],
+    ]
+    wrong = []
+    for argv in bad:
+        result = cli(*argv)
+        if result.code != 125 or not result.err.startswith("Error: "):
+            wrong.append((argv, result))
+
+    assert wrong == []
+    assert (cli("ps", "-a", "--json").out, cli("pod", "ps", "--json").out) == before
+    assert cli("pod", "rm", "-a", "-f").code == 0
