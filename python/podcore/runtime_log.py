@@ -52,7 +52,7 @@ def last_error(path: str, after: int = 0) -> str:
     for line in reversed(data.splitlines()):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and entry.get("level") in ("error", "fatal", None):
             return str(entry.get("msg", "")).strip()
