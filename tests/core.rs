@@ -7,7 +7,7 @@ use _core::graph::{Graph, NumberTable, Rows};
 use _core::traverse::Traversal;
 
 fn rows(dependencies: &[&[u32]]) -> Rows {
-    let mut rows = Rows::with_capacity(dependencies.len(), 0);
+    let mut rows = Rows::with_capacity(dependencies.len());
     for row in dependencies {
         for &dependency in *row {
             rows.push(dependency);
@@ -30,7 +30,7 @@ fn cycles(dependencies: &[&[u32]]) -> Vec<Vec<u32>> {
 
 /// Node `i` depends on `i - 1`, or on `i + 1` when reversed; the ends meet when closed.
 fn chain(count: u32, reversed: bool, closed: bool) -> Rows {
-    let mut rows = Rows::with_capacity(count as usize, count as usize);
+    let mut rows = Rows::with_capacity(count as usize);
     for node in 0..count {
         let next = if reversed {
             node + 1

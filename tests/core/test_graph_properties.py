@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podcore import errors
@@ -182,6 +182,7 @@ def test_unknown_dependencies_are_told_one_by_one_and_before_cycles(mapping: Dep
 
 
 @given(dags())
+@settings(max_examples=20)  # each with threads of its own
 def test_threads_get_the_same_answers_from_one_graph(mapping: Dependencies) -> None:
     graph = DependencyGraph(mapping)
 

@@ -20,13 +20,13 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// Returns no rows yet, with room for some.
-    pub fn with_capacity(rows: usize, targets: usize) -> Self {
+    /// Returns no rows yet, with room for some; for targets there will be when there are rows.
+    pub fn with_capacity(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self {
             offsets,
-            targets: Vec::with_capacity(targets),
+            targets: Vec::new(),
         }
     }
 
@@ -55,10 +55,23 @@ impl Rows {
     pub fn extend(&mut self, targets: &[u32], ends: &[usize]) -> Result<(), TooLarge> {
         let begin = self.targets.len();
         u32::try_from(begin + targets.len()).map_err(|_| TooLarge)?;
+        if self.targets.capacity() - begin < targets.len() {
+            self.grow(targets.len(), ends.len());
+        }
         self.targets.extend_from_slice(targets);
         self.offsets
             .extend(ends.iter().map(|end| (begin + end) as u32));
         Ok(())
+    }
+
+    /// Makes room for some rows, and for as many targets in the others as all have on average.
+    #[cold]
+    fn grow(&mut self, targets: usize, rows: usize) {
+        let expected = self.offsets.capacity() - 1;
+        let present = self.len() + rows;
+        let average = (self.targets.len() + targets).div_ceil(present.max(1));
+        self.targets
+            .reserve_exact(targets + average * expected.saturating_sub(present));
     }
 
     pub fn len(&self) -> usize {

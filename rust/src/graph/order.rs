@@ -5,43 +5,49 @@ use super::csr::Rows;
 /// The nodes of an acyclic graph by level, and in each level by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels {
-    order: Vec<u32>,
-    /// Where each level begins in `order`, and one entry more for the end.
-    begins: Vec<u32>,
+    /// All nodes, those of the first level first; behind them where each level begins, and the end
+    /// of the last one. One array, as small graphs spend most of their time on allocations.
+    order_and_begins: Vec<u32>,
+    count: usize,
 }
 
 impl Levels {
     /// Returns all nodes, those of the first level first.
     pub fn order(&self) -> &[u32] {
-        &self.order
+        &self.order_and_begins[..self.count]
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.begins
+        let (order, begins) = self.order_and_begins.split_at(self.count);
+        begins
             .windows(2)
-            .map(|ends| &self.order[ends[0] as usize..ends[1] as usize])
+            .map(|ends| &order[ends[0] as usize..ends[1] as usize])
     }
 
     /// Sorts the nodes by counting: both passes over `level` are sequential.
     fn from_level_of_each(level: &[u32]) -> Self {
-        let count = level.iter().max().map_or(0, |&last| last as usize + 1);
-        let mut begins = vec![0_u32; count + 1];
+        let count = level.len();
+        let levels = level.iter().max().map_or(0, |&last| last as usize + 1);
+        let mut order_and_begins = vec![0_u32; count + levels + 1];
+        let (order, begins) = order_and_begins.split_at_mut(count);
         for &level in level {
             begins[level as usize] += 1;
         }
         // As in `Rows::transposed`: ends become begins while the levels fill from behind.
         let mut end = 0;
-        for begin in &mut begins {
+        for begin in &mut *begins {
             end += *begin;
             *begin = end;
         }
-        let mut order = vec![0_u32; level.len()];
         for (node, &level) in level.iter().enumerate().rev() {
             let place = &mut begins[level as usize];
             *place -= 1;
             order[*place as usize] = node as u32;
         }
-        Self { order, begins }
+        Self {
+            order_and_begins,
+            count,
+        }
     }
 }
 
@@ -68,6 +74,7 @@ pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
 /// Which nodes are on a cycle or depend on one, when there is a cycle.
 pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Levels, Vec<bool>> {
     let count = dependencies.len();
+    // Of a node in the queue or behind it nothing is missing; its level takes the place.
     let mut missing: Vec<u32> = dependencies.iter().map(|row| row.len() as u32).collect();
     // One place more than there are nodes: see below.
     let mut queue = vec![0_u32; count + 1];
@@ -76,16 +83,15 @@ pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Le
         queue[end] = node as u32;
         end += usize::from(missing == 0);
     }
-    let mut level = vec![0_u32; count];
-    let (mut next, mut level_end, mut current) = (0, end, 0);
+    let (mut next, mut level_end, mut level) = (0, end, 0);
     while next < end {
         if next == level_end {
             level_end = end;
-            current += 1;
+            level += 1;
         }
         let node = queue[next];
         next += 1;
-        level[node as usize] = current;
+        missing[node as usize] = level;
         for &dependent in dependents.row(node) {
             let missing = &mut missing[dependent as usize];
             *missing -= 1;
@@ -96,7 +102,11 @@ pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Le
         }
     }
     if end < count {
-        return Err(missing.iter().map(|&missing| missing > 0).collect());
+        let mut stuck = vec![true; count];
+        for &node in &queue[..end] {
+            stuck[node as usize] = false;
+        }
+        return Err(stuck);
     }
-    Ok(Levels::from_level_of_each(&level))
+    Ok(Levels::from_level_of_each(&missing))
 }

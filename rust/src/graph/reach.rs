@@ -33,7 +33,7 @@ pub(super) fn transitive_reduction(graph: &Graph) -> Rows {
             level[node as usize] = number as u32;
         }
     }
-    let mut reduced = Rows::with_capacity(rows.len(), 0);
+    let mut reduced = Rows::with_capacity(rows.len());
     // The node on whose behalf a node was last visited, plus one.
     let mut visited_for = vec![0_u32; rows.len()];
     let mut open: Vec<u32> = Vec::new();

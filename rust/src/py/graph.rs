@@ -12,11 +12,12 @@ use super::mapping::{self, Contents, Keys};
 use super::traverse::Traversal;
 use crate::error::Cycle;
 use crate::graph::{Graph, NumberTable};
+use crate::traverse;
 
 /// How many ids of a long cycle, and how many further defects, a message shows.
 const SHOWN: usize = 10;
 
-/// The strings of a graph, shared with its traversals.
+/// The strings of a graph.
 pub(super) struct Ids {
     keys: Keys,
     /// Numbers by content, made when first asked for.
@@ -56,7 +57,7 @@ impl Ids {
 /// What containers depend on, checked and in order.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct DependencyGraph {
-    ids: Arc<Ids>,
+    pub(super) ids: Ids,
     graph: Arc<Graph>,
 }
 
@@ -79,10 +80,10 @@ impl DependencyGraph {
             };
             match graph {
                 Ok(graph) => Ok(Self {
-                    ids: Arc::new(Ids {
+                    ids: Ids {
                         keys,
                         index: OnceLock::new(),
-                    }),
+                    },
                     graph: Arc::new(graph),
                 }),
                 Err(cycles) => Err(defects(py, &keys, &unknown, &cycles)?),
@@ -156,13 +157,10 @@ impl DependencyGraph {
     }
 
     #[pyo3(signature = (*, reverse = false))]
-    fn traversal(&self, py: Python<'_>, reverse: bool) -> PyResult<Traversal> {
-        guarded(py, || {
-            Ok(Traversal::new(
-                Arc::clone(&self.ids),
-                Arc::clone(&self.graph),
-                reverse,
-            ))
+    fn traversal(slf: &Bound<'_, Self>, reverse: bool) -> PyResult<Traversal> {
+        guarded(slf.py(), || {
+            let walk = traverse::Traversal::new(Arc::clone(&slf.get().graph), reverse);
+            Ok(Traversal::new(slf.clone().unbind(), walk))
         })
     }
 

@@ -30,9 +30,9 @@ use crate::error::TooLarge;
 use crate::graph::{NumberTable, Rows};
 
 /// How many rows, or keys, are read at a time.
-const GROUP: usize = 32;
+const GROUP: usize = 64;
 /// How many look-ups by content are under way at a time.
-const LOOKUPS: usize = 32;
+const LOOKUPS: usize = 64;
 /// How many look-ups by address are under way at a time.
 const ITEMS: usize = 256;
 /// How far ahead objects are fetched in plain walks over them.
@@ -285,9 +285,10 @@ impl<'py, 's> Reader<'py, 's> {
         if count >= NOT_FOUND as usize {
             return Err(too_large(TooLarge));
         }
-        scratch.values.clear();
-        scratch.values.reserve(count);
         scratch.by_address.reset(count);
+        let mut values = std::mem::take(&mut scratch.values);
+        values.clear();
+        values.reserve(count);
         let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
         let mut addresses = None;
         let mut position = 0;
@@ -311,7 +312,7 @@ impl<'py, 's> Reader<'py, 's> {
                 let addresses = *addresses.get_or_insert_with(|| Addresses::around(key));
                 prefetch(scratch.by_address.slot(addresses.tag(key).into()));
                 prefetch(key);
-                scratch.values.push(value);
+                values.push(value);
                 group[size] = key;
                 size += 1;
             }
@@ -322,7 +323,9 @@ impl<'py, 's> Reader<'py, 's> {
                 }
                 let tag = addresses.map_or(0, |addresses| addresses.tag(key));
                 if tag != 0 {
-                    scratch.by_address.insert(tag.into(), tag, names.len() as u32);
+                    scratch
+                        .by_address
+                        .insert(tag.into(), tag, names.len() as u32);
                 }
                 // SAFETY: a live str, as was just seen.
                 names.push(unsafe {
@@ -335,7 +338,8 @@ impl<'py, 's> Reader<'py, 's> {
                 break;
             }
         }
-        let dependencies = Rows::with_capacity(count, count);
+        scratch.values = values;
+        let dependencies = Rows::with_capacity(count);
         Ok(Some(Self {
             py: dict.py(),
             scratch,

@@ -1,29 +1,33 @@
 //! `Traversal`: the state machine of `crate::traverse` behind a lock, with ids for numbers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use super::errors::{error, guarded};
-use super::graph::Ids;
+use super::graph::{DependencyGraph, Ids};
 use crate::error::NotAtWork;
-use crate::graph::Graph;
 use crate::traverse;
 
 /// One walk over a graph. Threads may share it.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct Traversal {
-    ids: Arc<Ids>,
+    /// Where the ids are.
+    graph: Py<DependencyGraph>,
     state: Mutex<traverse::Traversal>,
 }
 
 impl Traversal {
-    pub(super) fn new(ids: Arc<Ids>, graph: Arc<Graph>, reverse: bool) -> Self {
+    pub(super) fn new(graph: Py<DependencyGraph>, walk: traverse::Traversal) -> Self {
         Self {
-            ids,
-            state: Mutex::new(traverse::Traversal::new(graph, reverse)),
+            graph,
+            state: Mutex::new(walk),
         }
+    }
+
+    fn ids(&self) -> &Ids {
+        &self.graph.get().ids
     }
 
     /// Locks the state. Nobody runs Python code or waits while holding it, so it is never
@@ -38,7 +42,7 @@ impl Traversal {
     fn ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         guarded(py, || {
             let ready = self.state().ready();
-            self.ids.list(py, &ready)
+            self.ids().list(py, &ready)
         })
     }
 
@@ -46,7 +50,7 @@ impl Traversal {
     fn succeed(&self, id: &Bound<'_, PyString>) -> PyResult<()> {
         let py = id.py();
         guarded(py, || {
-            let node = self.ids.number(py, id)?;
+            let node = self.ids().number(py, id)?;
             let told = self.state().succeed(node);
             told.map_err(|why| not_at_work(py, id, why))
         })
@@ -56,10 +60,10 @@ impl Traversal {
     fn fail<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         let py = id.py();
         guarded(py, || {
-            let node = self.ids.number(py, id)?;
+            let node = self.ids().number(py, id)?;
             let told = self.state().fail(node);
             let skipped = told.map_err(|why| not_at_work(py, id, why))?;
-            self.ids.list(py, &skipped)
+            self.ids().list(py, &skipped)
         })
     }
 
@@ -69,7 +73,7 @@ impl Traversal {
             let pairs = self.state().skipped().to_vec();
             let skipped = PyDict::new(py);
             for (node, cause) in pairs {
-                skipped.set_item(self.ids.get(py, node), self.ids.get(py, cause))?;
+                skipped.set_item(self.ids().get(py, node), self.ids().get(py, cause))?;
             }
             Ok(skipped)
         })
