@@ -1,5 +1,6 @@
 """A command line in this process, on an engine that only remembers what it was asked for."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,7 +19,6 @@ from podcore.model import (
     ContainerKind,
     ContainerSpec,
     ContainerStatus,
-    ExecResult,
     Limits,
     LogEntry,
     PodInspect,
@@ -100,9 +100,11 @@ class FakeContainer:
         self._did("wait", timeout=timeout)
         return self.exit_code
 
-    def exec(self, command: list[str], **arguments: Any) -> ExecResult:
+    def exec_attached(self, command: list[str], stdout: int, stderr: int, **arguments: Any) -> int:
         self._did("exec", command=command, **arguments)
-        return ExecResult(3, b"out\x1b[2J\n", b"err\n")
+        os.write(stdout, b"out\x1b[2J\n")
+        os.write(stderr, b"err\n")
+        return 3
 
     def copy_in(self, source: str, target: str) -> None:
         self._did("copy_in", source=source, target=target)

@@ -163,7 +163,9 @@ def test_progress_redraws_in_place_on_a_terminal(monkeypatch):
             progress = Progress(["db", "api"], stream)
             progress("1", "db", "starting")
             progress("1", "db", "running")
-        shown = os.read(controller, 65536).decode()
+        shown = ""
+        while shown.count("\x1b[2K") < 4:
+            shown += os.read(controller, 65536).decode()
     finally:
         os.close(controller)
         os.close(terminal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from podcore.cli.arguments import Parser, add_limits, duration, limits, pairs
 from podcore.cli.mounts import parse_mount, parse_tmpfs, parse_volume
 from podcore.cli.selection import UsageError
-from podcore.errors import InvalidArgumentError, NoSuchVolumeError
+from podcore.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from podcore.cli.context import Context
@@ -110,7 +110,6 @@ def create(context: "Context", options: Namespace) -> "Container":
     new_name = options.pod.removeprefix("new:") or None
     pod = context.engine.create_pod(new_name) if is_new else context.engine.pod(options.pod)
     try:
-        _make_volumes(context, keywords.get("mounts", ()))
         return pod.create_container(options.name, **keywords)
     except BaseException:
         if is_new:
@@ -190,16 +189,6 @@ def _mounts(options: Namespace) -> "list[Mount]":
         *(parse_mount(item) for item in options.mount),
         *(parse_tmpfs(item) for item in options.tmpfs),
     ]
-
-
-def _make_volumes(context: "Context", mounts: "list[Mount]") -> None:
-    # As podman does: naming a volume that does not exist yet creates it.
-    for mount in mounts:
-        if mount.type == "volume" and mount.source is not None:
-            try:
-                context.engine.volumes.get(mount.source)
-            except NoSuchVolumeError:
-                context.engine.volumes.create(mount.source)
 
 
 def _ulimit(text: str) -> tuple[str, tuple[int, int]]:

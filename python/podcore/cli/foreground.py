@@ -1,9 +1,15 @@
 """``run`` and ``exec``: commands whose output and exit code become those of podcore."""
 
+import codecs
+import os
+import select
 import signal
 import sys
+import threading
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 from podcore.cli import creation, logs, output
 from podcore.cli.arguments import Parser, duration
@@ -11,8 +17,6 @@ from podcore.cli.selection import FAILED, UsageError
 from podcore.errors import (
     CommandError,
     ContainerRemovedError,
-    ExecTimeoutError,
-    PodcoreError,
     UnsupportedError,
 )
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from podcore.cli.context import Context
     from podcore.container import Container
 
+_BLOCK = 65536
 _EVERYTHING = logs.Choice(
     follow=True, tail=None, since=None, until=None, timestamps=False, names=False, raw=False
 )
@@ -104,38 +109,75 @@ def configure_exec(parser: Parser) -> None:
 
 
 def run_exec(context: "Context", options: Namespace) -> int:
-    """Runs a command in a container, writes what it wrote, and returns its exit code."""
+    """Runs a command in a container on podcore's own streams, and returns its exit code."""
     command = creation.command(options)
     if not command:
         raise UsageError("a command is missing")
     timeout = duration(options.timeout)
     environment = creation.environment(options.env)
     container = context.engine.container(options.container)
+    # Who asked for a terminal gets what the command sends to one, as it is.
+    with streams(raw=options.tty) as (stdout, stderr):
+        try:
+            return container.exec_attached(
+                command,
+                stdin=0 if options.interactive else None,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=timeout,
+                env=environment or None,
+                user=options.user,
+                cwd=options.workdir,
+                terminal=options.tty,
+            )
+        except CommandError as problem:
+            output.failure(problem)
+            return problem.exit_code
+
+
+@contextmanager
+def streams(*, raw: bool) -> Iterator[tuple[int, int]]:
+    """Lends two descriptors whose output becomes that of podcore, escaped where it is a terminal.
+
+    Args:
+        raw: unchanged also on a terminal.
+    """
+    sys.stdout.flush()
+    with ExitStack() as stack:
+        lent = [stack.enter_context(_lent(stream, raw=raw)) for stream in (sys.stdout, sys.stderr)]
+        yield lent[0], lent[1]
+
+
+@contextmanager
+def _lent(stream: TextIO, *, raw: bool) -> Iterator[int]:
+    if raw or not output.is_terminal(stream):
+        yield stream.fileno()
+        return
+    reading, writing = os.pipe()
+    ended, ending = os.pipe()
+    pump = threading.Thread(target=_pump, args=(reading, ended, stream), daemon=True)
+    pump.start()
     try:
-        result = container.exec(
-            command,
-            timeout=timeout,
-            env=environment or None,
-            user=options.user,
-            cwd=options.workdir,
-            stdin=sys.stdin.buffer.read() if options.interactive else None,
-            terminal=options.tty,
-        )
-    except CommandError as problem:
-        output.failure(problem)
-        return problem.exit_code
-    except ExecTimeoutError as problem:
-        _write(problem.stdout, problem.stderr, raw=options.tty)
-        output.failure(problem)
-        return FAILED
-    except PodcoreError as problem:
-        output.failure(problem)
-        return FAILED
-    _write(result.stdout, result.stderr, raw=options.tty)
-    return result.exit_code
+        yield writing
+    finally:
+        # What the command left in the background may hold the pipe open: its end is not waited
+        # for, only what is in it by now.
+        os.close(writing)
+        os.close(ending)
+        pump.join()
+        os.close(reading)
+        os.close(ended)
 
 
-def _write(stdout: bytes, stderr: bytes, *, raw: bool) -> None:
-    # Who asked for a terminal gets what the command sends to one.
-    output.data(stdout, raw=raw)
-    output.data(stderr, stream=sys.stderr, raw=raw)
+def _pump(reading: int, ended: int, stream: TextIO) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    poll.register(ended, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        block = os.read(reading, _BLOCK) if reading in ready else b""
+        stream.write(output.escape(decoder.decode(block, final=not block)))
+        stream.flush()
+        if not block:
+            return
