@@ -1,5 +1,6 @@
 """What stands in a config.json that podcore writes."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -348,3 +349,25 @@ def test_a_bad_exec_is_refused(request_for, arguments, message):
     made = bundle.build(request_for())
     with pytest.raises(InvalidArgumentError, match=message):
         bundle.process_for_exec(made, **arguments)
+
+
+def test_a_link_to_the_rootfs_is_resolved_for_runc(request_for, tmp_path, rootfs):
+    (tmp_path / "link").symlink_to(rootfs)
+    made = bundle.build(request_for(rootfs=f"{tmp_path}/link"))
+    assert made["root"]["path"] == os.path.realpath(rootfs)
+
+
+def test_a_rootfs_that_is_gone_is_a_typed_error(request_for, tmp_path):
+    (tmp_path / "root").mkdir()
+    request = request_for(rootfs=f"{tmp_path}/root")
+    (tmp_path / "root").rmdir()
+    with pytest.raises(InvalidArgumentError, match="can't be read"):
+        bundle.build(request)
+
+
+def test_a_device_that_is_gone_is_a_typed_error(request_for, tmp_path):
+    request = request_for()
+    gone = dataclasses.replace(request.spec, devices=(f"{tmp_path}/gone:/dev/x:r",))
+    request = dataclasses.replace(request, spec=gone)
+    with pytest.raises(UnsupportedError, match="is gone"):
+        bundle.build(request)

@@ -245,6 +245,13 @@ def test_checking_gives_every_value_its_one_form(tree):
     assert check_container(spec) == spec
 
 
+def test_strict_shares_no_namespace(tree):
+    spec = checked(tree, profile="strict")
+    assert set(spec.namespaces.values()) == {"private"}
+    assert len(spec.namespaces) == 5
+    assert check_container(spec) == spec
+
+
 def test_env_files_are_read_as_podman_reads_them(tree):
     from podcore.specs.process import read_environment_file
 

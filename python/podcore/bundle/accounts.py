@@ -9,6 +9,7 @@ from podcore.errors import InvalidArgumentError
 from podcore.specs import values
 
 _FILE_MAX = 4 << 20
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +87,16 @@ def _groups(rootfs: str) -> Iterator[tuple[str, int, list[str]]]:
 
 
 def _lines(rootfs: str, file: str) -> list[str]:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        descriptor = open_in_root(root, f"etc/{file}", flags, mode=0)
+        root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(rootfs, "", error) from None
+    try:
+        descriptor = open_in_root(root, f"etc/{file}", _FLAGS, mode=0)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise InvalidArgumentError(
-            f"/etc/{file} of the root file system `{rootfs}` can't be read: {error.strerror}"
-        ) from None
+        raise _unreadable(rootfs, f"/etc/{file} of ", error) from None
     finally:
         os.close(root)
     try:
@@ -103,12 +104,16 @@ def _lines(rootfs: str, file: str) -> list[str]:
         size = os.fstat(descriptor).st_size
         data = os.read(descriptor, min(size, _FILE_MAX)) if size else b""
     except OSError as error:
-        raise InvalidArgumentError(
-            f"/etc/{file} of the root file system `{rootfs}` can't be read: {error.strerror}"
-        ) from None
+        raise _unreadable(rootfs, f"/etc/{file} of ", error) from None
     finally:
         os.close(descriptor)
     return data.decode("utf-8", "replace").splitlines()
+
+
+def _unreadable(rootfs: str, part: str, error: OSError) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"{part}the root file system `{rootfs}` can't be read: {error.strerror}"
+    )
 
 
 def _unknown(kind: str, name: str, rootfs: str, file: str) -> InvalidArgumentError:

@@ -10,6 +10,7 @@ from podcore.bundle import hardening, seccomp
 from podcore.bundle.mounts import build_mounts, propagation
 from podcore.bundle.process import build_process
 from podcore.bundle.request import BundleRequest
+from podcore.errors import UnsupportedError
 from podcore.model import Profile, RootfsMode
 from podcore.specs.container import UNCONFINED
 from podcore.specs.namespaces import KINDS
@@ -48,7 +49,8 @@ def _without_seccomp(request: BundleRequest) -> dict[str, Any]:
     config: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
         "process": build_process(request),
-        "root": {"path": request.rootfs, "readonly": read_only},
+        # Without links: runc refuses a root file system behind one.
+        "root": {"path": os.path.realpath(request.rootfs), "readonly": read_only},
     }
     if _new(request, "uts"):
         config["hostname"] = request.hostname
@@ -108,7 +110,10 @@ def _devices(wanted: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     devices, rules = [], []
     for item in wanted:
         host, inside, access = item.split(":")
-        status = os.stat(host)
+        try:
+            status = os.stat(host)
+        except OSError as error:
+            raise UnsupportedError(f"the device `{host}` is gone: {error.strerror}") from None
         identity = {
             "type": "b" if stat.S_ISBLK(status.st_mode) else "c",
             "major": os.major(status.st_rdev),

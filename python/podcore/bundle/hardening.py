@@ -135,7 +135,7 @@ def check_reachable(rootfs: str, host_id: int) -> None:
     Raises:
         UnsupportedError: one of them does not.
     """
-    path = rootfs
+    path = os.path.realpath(rootfs)
     while True:
         if not os.stat(path).st_mode & 0o001:
             raise UnsupportedError(

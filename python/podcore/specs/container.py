@@ -94,7 +94,8 @@ def check_timeout(value: object, what: str) -> float:
 
 
 def _check_bundle(spec: ContainerSpec, what: str) -> ContainerSpec:
-    directory = values.host_path(spec.bundle, f"{what}, `bundle`")
+    # Without links: runc refuses a root file system behind one.
+    directory = os.path.realpath(values.host_path(spec.bundle, f"{what}, `bundle`"))
     for name, default in _DEFAULTS.items():
         value = getattr(spec, name)
         # An empty list is an empty tuple here; anything falsy but False and 0 says nothing.
@@ -134,6 +135,8 @@ def _check_rootfs(spec: ContainerSpec, what: str) -> ContainerSpec:
     joined = namespaces.check_namespaces(spec.namespaces, f"{what}, `namespaces`", spec.name)
     if profile is Profile.STRICT:
         _check_strict(spec, joined, what)
+        # Said, not left to the pod: namespaces that are shared belong to another user namespace.
+        joined = dict.fromkeys(namespaces.KINDS, "private")
     rootfs = check_rootfs_directory(spec.rootfs, f"{what}, `rootfs`")
     mode = _choice(RootfsMode, spec.rootfs_mode, f"{what}, `rootfs_mode`")
     mounted = mounts.check_mounts(spec.mounts, f"{what}, `mounts`")
