@@ -1,5 +1,6 @@
 """``podcore pod``: the verbs that change pods, and the table of all of them."""
 
+import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,13 @@ from podcore.cli.arguments import (
     limits,
     pairs,
 )
+from podcore.cli.progress import Progress
 from podcore.cli.selection import FAILED, MISSING, UsageError, each, pods
 from podcore.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from podcore.cli.context import Context
     from podcore.pod import Pod
 
@@ -97,7 +101,27 @@ def _configure_start(parser: Parser) -> None:
 
 
 def _start(context: "Context", options: Namespace) -> int:
-    return each(context, pods(context, options), lambda pod: pod.start().to_dict())
+    chosen = pods(context, options)
+    watch = _watcher(context, len(chosen), "waiting")
+    return each(context, chosen, lambda pod: pod.start(progress=watch(pod)).to_dict())
+
+
+def _watcher(context: "Context", count: int, waiting: str) -> "Callable[[Pod], Progress | None]":
+    """Returns what makes the progress of a pod's batch; it is shown on a terminal only.
+
+    Args:
+        context: of this run.
+        count: how many pods there are; several at a time would write over each other.
+        waiting: what a container is shown as before anything happens to it.
+    """
+
+    def watch(pod: "Pod") -> Progress | None:
+        if context.json or count != 1 or not output.is_terminal(sys.stderr):
+            return None
+        names = [container.name for container in pod.containers()]
+        return Progress(names, sys.stderr, waiting=waiting)
+
+    return watch
 
 
 def _configure_stop(parser: Parser) -> None:
@@ -108,12 +132,14 @@ def _configure_stop(parser: Parser) -> None:
 
 def _stop(context: "Context", options: Namespace) -> int:
     timeout = duration(options.time)
-    return each(
-        context,
-        pods(context, options),
-        lambda pod: pod.stop(cleanup=options.cleanup, timeout=timeout).to_dict(),
-        at_once=True,
-    )
+    chosen = pods(context, options)
+    watch = _watcher(context, len(chosen), "")
+
+    def stop(pod: "Pod") -> dict[str, Any]:
+        report = pod.stop(cleanup=options.cleanup, timeout=timeout, progress=watch(pod))
+        return report.to_dict()
+
+    return each(context, chosen, stop, at_once=True)
 
 
 def _configure_restart(parser: Parser) -> None:
@@ -123,10 +149,12 @@ def _configure_restart(parser: Parser) -> None:
 
 def _restart(context: "Context", options: Namespace) -> int:
     timeout = duration(options.time)
+    chosen = pods(context, options)
+    watch = _watcher(context, len(chosen), "")
     return each(
         context,
-        pods(context, options),
-        lambda pod: pod.restart(timeout=timeout).to_dict(),
+        chosen,
+        lambda pod: pod.restart(timeout=timeout, progress=watch(pod)).to_dict(),
         at_once=True,
     )
 
