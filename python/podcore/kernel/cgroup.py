@@ -27,6 +27,7 @@ _MOUNT_OPTIONS = {
     "xattr",
     "seclabel",
 }
+_NO_CPUS = (None, b"", b"\n")
 # What podcore sets limits with; only these are handed down in v2.
 _DELEGATED = ("cpuset", "cpu", "io", "memory", "pids")
 
@@ -57,7 +58,7 @@ class Hierarchies:
         controllers: dict[str, str] = {}
         tops: list[str] = []
         unified = None
-        for mount in mountinfo.mounts(proc):
+        for mount in mountinfo.mounts(proc, fstype="cgroup"):
             if mount.target != root and not mount.target.startswith(root + "/"):
                 continue
             if mount.fstype == "cgroup2":
@@ -95,6 +96,11 @@ class Hierarchies:
         if "freezer" in self.controllers:
             return "v1"
         return "v2" if self.unified is not None else None
+
+    @property
+    def delegates(self) -> bool:
+        """Whether v2 has controllers that podcore sets limits with."""
+        return any(self.controllers.get(name) == self.unified for name in _DELEGATED)
 
     def cgroup(self, path: str) -> "Cgroup":
         """Returns the cgroup of that path, which need not exist.
@@ -134,7 +140,7 @@ class Cgroup:
 
     def exists(self) -> bool:
         """Says whether it is there in any hierarchy."""
-        return any(os.path.isdir(directory) for directory in self.directories())
+        return any(cgroupfs.exists(directory) for directory in self.directories())
 
     def create(self, controllers: Iterable[str] | None = None) -> None:
         """Makes it with its parents, as far as it is missing.
@@ -171,18 +177,20 @@ class Cgroup:
         return top
 
     def _create_below(self, top: str) -> None:
+        unified = top == self.hierarchies.unified and self.hierarchies.delegates
+        cpuset = top == self.hierarchies.controllers.get("cpuset") and not unified
         directory = f"{top}/{self.path}"
-        unified = top == self.hierarchies.unified
-        cpuset = not unified and top == self.hierarchies.controllers.get("cpuset")
-        try:
+        if not unified and (
+            not cpuset or cgroupfs.find(f"{directory}/cpuset.cpus") not in _NO_CPUS
+        ):
             # Nothing is left to do in most cases: the parents are there from the last time.
-            if not unified and not cpuset:
+            try:
                 os.mkdir(directory, 0o755)
                 return
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            pass
+            except FileExistsError:
+                return
+            except FileNotFoundError:
+                pass
         parent = top
         for name in self.path.split("/"):
             if unified:

@@ -55,8 +55,15 @@ def write(path: str, data: bytes) -> None:
         os.close(fd)
 
 
+def exists(directory: str) -> bool:
+    """Says whether a cgroup is there; without the cost of an exception when it isn't."""
+    return os.access(directory, os.F_OK)
+
+
 def children(directory: str) -> list[str]:
     """Returns the paths of the cgroups right below one, sorted; none when it is not there."""
+    if not exists(directory):
+        return []
     try:
         # A directory is linked by its parent, itself and each directory in it. Most have none,
         # and listing the many files of a cgroup costs ten times as much as this.
@@ -80,6 +87,8 @@ def tree(directory: str) -> list[str]:
 
 def processes(directory: str) -> set[int]:
     """Returns the processes in a cgroup itself, without those below; none when it is not there."""
+    if not exists(directory):
+        return set()
     try:
         data = read(f"{directory}/cgroup.procs")
     except OSError as error:
@@ -102,6 +111,9 @@ def inherit_cpuset(parent: str, child: str) -> None:
 
 def remove(directory: str) -> bool:
     """Removes a cgroup's directory and those below; False when something is busy."""
+    # It was in most cases removed by the runtime.
+    if not exists(directory):
+        return True
     try:
         os.rmdir(directory)
         return True

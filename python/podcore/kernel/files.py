@@ -252,11 +252,14 @@ class _Level:
 
 def mount_id(fd: int) -> int:
     """Returns which mount an open file is in; unlike a device number it tells bind mounts apart."""
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("mnt_id:"):
-                return int(line[7:])
-    raise OSError(errno.ENOTSUP, "the kernel doesn't say in which mount a file is")
+    info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _, found, rest = os.read(info, 4096).partition(b"mnt_id:")
+    finally:
+        os.close(info)
+    if not found:
+        raise OSError(errno.ENOTSUP, "the kernel doesn't say in which mount a file is")
+    return int(rest.split(None, 1)[0])
 
 
 # How many directories are open at once while a tree is removed; depth is chosen by whoever filled

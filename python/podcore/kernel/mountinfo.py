@@ -34,34 +34,35 @@ def unescape(field: bytes) -> str:
     return os.fsdecode(field)
 
 
-def parse(data: bytes) -> list[MountEntry]:
-    """Returns the mounts of a mountinfo file in its order; lines that say nothing are skipped."""
+def parse(data: bytes, fstype: str = "") -> list[MountEntry]:
+    """Returns the mounts of a mountinfo file in its order; lines that say nothing are skipped.
+
+    Args:
+        data: the file.
+        fstype: how the name of the file system must begin; others are skipped at little cost.
+    """
     found = []
+    wanted = b" - " + os.fsencode(fstype)
     for line in data.split(b"\n"):
-        before, separator, after = line.partition(b" - ")
-        left, right = before.split(b" "), after.split(b" ")
-        if not separator or len(left) < 6 or len(right) < 3:
+        if wanted not in line:
             continue
-        if not (left[0].isdigit() and left[1].isdigit()):
+        before, _, after = line.partition(b" - ")
+        left, right = before.split(b" "), after.split(b" ")
+        if len(left) < 6 or len(right) < 3 or not (left[0].isdigit() and left[1].isdigit()):
+            continue
+        kind = unescape(right[0])
+        if not kind.startswith(fstype):
             continue
         options = unescape(left[5]).split(",") + unescape(right[2]).split(",")
-        found.append(
-            MountEntry(
-                int(left[0]),
-                int(left[1]),
-                unescape(left[3]),
-                unescape(left[4]),
-                unescape(right[0]),
-                tuple(options),
-            )
-        )
+        root, target = unescape(left[3]), unescape(left[4])
+        found.append(MountEntry(int(left[0]), int(left[1]), root, target, kind, tuple(options)))
     return found
 
 
-def mounts(proc: str = "/proc") -> list[MountEntry]:
-    """Returns the mounts of this mount namespace, oldest first."""
-    with open(f"{proc}/self/mountinfo", "rb") as file:
-        return parse(file.read())
+def mounts(proc: str = "/proc", fstype: str = "") -> list[MountEntry]:
+    """Returns the mounts of this mount namespace, oldest first; see ``parse``."""
+    with open(f"{proc}/self/mountinfo", "rb", buffering=0) as file:
+        return parse(file.read(), fstype)
 
 
 def below(path: str) -> list[str]:
@@ -79,5 +80,5 @@ def below(path: str) -> list[str]:
 
 
 def mounted(path: str) -> bool:
-    """Says whether something is mounted at exactly that path."""
+    """Says whether something is mounted at exactly that path, absolute and without links."""
     return any(mount.target == path for mount in mounts())

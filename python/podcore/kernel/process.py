@@ -5,6 +5,7 @@ processes that have the same pid within one clock tick (10 ms), which takes a de
 where that matters, the cgroup is compared as well.
 """
 
+import math
 import os
 import select
 import signal
@@ -193,8 +194,11 @@ def wait_gone(
 def milliseconds(deadline: Deadline) -> float | None:
     """Returns what ``poll()`` takes as its timeout; a wait may end early, never for ever late."""
     remaining = deadline.remaining()
-    # poll() takes a C int of milliseconds; the caller's loop asks again after a month at most.
-    return None if remaining == float("inf") else min(remaining * 1000 + 1, 2_000_000_000)
+    if remaining == math.inf:
+        return None
+    # Rounded up, so that nobody spins through the last millisecond. poll() takes a C int; the
+    # caller's loop asks again.
+    return min(math.ceil(remaining * 1000), 2_000_000_000)
 
 
 def find(match: Callable[[list[bytes]], bool]) -> list[ProcessIdentity]:
