@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from podcore.cli import foreground, main
-from podcore.errors import CommandError, ExecTimeoutError
+from podcore.errors import CommandError, ExecTimeoutError, OCIRuntimeError
 from podcore.model import ContainerStatus, LogEntry, Mount
 
 
@@ -142,22 +142,45 @@ def test_run_detached_prints_the_id(engine, cli):
     assert pod.members[0].status is ContainerStatus.RUNNING
 
 
-@pytest.mark.parametrize("code", [126, 127])
-def test_run_of_a_command_that_can_not_be_run(code, engine, cli, monkeypatch):
+@pytest.fixture
+def small_rootfs(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "good").touch(mode=0o755)
+    (tmp_path / "bin" / "data").touch(mode=0o644)
+    (tmp_path / "bin" / "outside").symlink_to("/../../bin/sh")
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("/bin/nope", 127),
+        ("nope", 127),
+        ("/bin/outside", 127),
+        ("/bin/data", 126),
+        ("data", 126),
+        ("/bin", 126),
+        ("good", 125),
+        ("/bin/good", 125),
+    ],
+)
+def test_run_of_what_does_not_start_says_whether_the_command_is_there(
+    command, code, engine, cli, small_rootfs, monkeypatch
+):
     pod = engine.with_pod("web")
     create_container = pod.create_container
 
     def create(name=None, **keywords):
         container = create_container(name, **keywords)
-        container.problem = CommandError("`/bin/nope` can't be run", code)
+        container.problem = OCIRuntimeError("it did not start")
         return container
 
     monkeypatch.setattr(pod, "create_container", create)
 
-    assert cli("run", "--pod", "web", "--rootfs", "/", "/bin/nope") == (
+    assert cli("run", "--pod", "web", "--rootfs", small_rootfs, command) == (
         code,
         "",
-        "Error: `/bin/nope` can't be run\n",
+        "Error: it did not start\n",
     )
 
 

@@ -212,7 +212,7 @@ def test_version_imports_neither_the_engine_nor_a_verb_of_containers():
         "from podcore.cli.main import main\n"
         "code = main(['--version'])\n"
         "heavy = {'podcore.engine', 'podcore.cli.pod', 'podcore.cli.container', 'apsw',\n"
-        "         'json', 'asyncio', 'subprocess', 'datetime'}\n"
+        "         'asyncio', 'subprocess'}\n"
         "print(sorted(heavy & set(sys.modules)), code)\n"
     )
     done = subprocess.run(

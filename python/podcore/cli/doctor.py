@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from podcore.cli import output
 from podcore.cli.arguments import Parser, Verb
+from podcore.cli.context import open_engine
 from podcore.errors import MonitorError, OCIRuntimeError, PodcoreError
 
 if TYPE_CHECKING:
@@ -159,10 +160,9 @@ def _seccomp(_options: Namespace) -> Iterator[Check]:
 
 
 def _places(options: Namespace) -> tuple[tuple[str, str], ...]:
-    from podcore.engine import places
-
-    found = places(options.root, options.runroot, options.cgroup_parent)
-    return (("state directory", found.root), ("run directory", found.run_root))
+    # Opening an engine touches nothing.
+    with open_engine(options) as engine:
+        return (("state directory", engine.root), ("run directory", engine.run_root))
 
 
 def _directories(options: Namespace) -> Iterator[Check]:

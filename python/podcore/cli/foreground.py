@@ -4,6 +4,7 @@ import codecs
 import os
 import select
 import signal
+import stat
 import sys
 import threading
 from argparse import Namespace
@@ -17,6 +18,7 @@ from podcore.cli.selection import FAILED, UsageError
 from podcore.errors import (
     CommandError,
     ContainerRemovedError,
+    OCIRuntimeError,
     UnsupportedError,
 )
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from podcore.cli.context import Context
     from podcore.container import Container
 
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # what a container has by default
 _BLOCK = 65536
 _EVERYTHING = logs.Choice(
     follow=True, tail=None, since=None, until=None, timestamps=False, names=False, raw=False
@@ -52,9 +57,9 @@ def run(context: "Context", options: Namespace) -> int:
     try:
         try:
             container.start()
-        except CommandError as problem:
+        except OCIRuntimeError as problem:
             output.failure(problem)
-            return problem.exit_code
+            return _why_not_begun(options, creation.command(options))
         if options.detach:
             output.line(container.id)
             return 0
@@ -62,6 +67,43 @@ def run(context: "Context", options: Namespace) -> int:
     finally:
         if options.rm:
             container.remove(force=True)
+
+
+def _why_not_begun(options: Namespace, command: list[str]) -> int:
+    """Returns the exit code for a container that did not start: whether its command is there.
+
+    Decided by what is in its root file system, not by what the OCI runtime says.
+    """
+    if options.rootfs is None or not command:
+        return FAILED
+    name = command[0]
+    search = creation.environment(options.env).get("PATH", _PATH).split(":")
+    paths = [name] if "/" in name else [f"{directory}/{name}" for directory in search]
+    try:
+        root = os.open(options.rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return FAILED
+    try:
+        modes = [mode for path in paths if (mode := _mode_in(root, path)) is not None]
+    finally:
+        os.close(root)
+    if not modes:
+        return NOT_FOUND
+    runs = any(stat.S_ISREG(mode) and mode & 0o111 for mode in modes)
+    return FAILED if runs else NOT_EXECUTABLE
+
+
+def _mode_in(root: int, path: str) -> int | None:
+    from podcore._core import open_in_root
+
+    try:
+        found = open_in_root(root, path.lstrip("/"), os.O_PATH, mode=0)
+    except OSError:
+        return None
+    try:
+        return os.fstat(found).st_mode
+    finally:
+        os.close(found)
 
 
 def _follow(container: "Container") -> int:
