@@ -1,5 +1,8 @@
 //! Linux system calls for Python. Each raises `OSError` with errno and path.
 
+// PyO3 hands the arguments of a function over by value.
+#![allow(clippy::needless_pass_by_value)]
+
 use std::os::fd::{IntoRawFd, RawFd};
 use std::path::{Path, PathBuf};
 

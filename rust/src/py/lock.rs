@@ -179,6 +179,8 @@ impl LockTable {
         })
     }
 
+    // Quoted and escaped, as a repr is.
+    #[allow(clippy::unnecessary_debug_formatting)]
     fn __repr__(&self) -> String {
         format!("<LockTable {:?}>", self.inner.directory())
     }

@@ -643,6 +643,8 @@ unsafe fn gather(
 }
 
 /// Returns whether a row can be written as it is: short, complete, and without duplicates.
+// Without branches: which of the comparisons fails can't be predicted, and hardly any does.
+#[allow(clippy::needless_bitwise_bool)]
 #[inline]
 fn is_clean(row: &[u32]) -> bool {
     match *row {
