@@ -65,7 +65,7 @@ def write_etc(
             continue
         source = f"{directory}/{name}"
         # 0644: also those inside who are not root must be able to read it.
-        files.write_atomic(source, text.encode(), 0o644)
+        files.write_if_changed(source, text.encode(), 0o644)
         written.append((source, target))
     return written
 

@@ -19,7 +19,7 @@ def build(request: BundleRequest) -> dict[str, Any]:
 
 
 def write(request: BundleRequest) -> str:
-    """Writes config.json, as a whole or not at all, mode 0600.
+    """Writes config.json, as a whole or not at all, mode 0600; one that is right already stays.
 
     What a user brings is copied, and the runtime gets the copy: it can't change any more between
     check and use.
@@ -36,7 +36,7 @@ def write(request: BundleRequest) -> str:
     found = hashlib.sha256(data).hexdigest()
     # A restart mostly writes what is there already; replacing a file costs a flush on ext4.
     if not verify(request.directory, found):
-        files.write_atomic(f"{request.directory}/{documents.CONFIG}", data)
+        files.write_if_changed(f"{request.directory}/{documents.CONFIG}", data)
     return found
 
 

@@ -133,6 +133,22 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
         raise exhaustion.typed(error, f"write `{path}`") or error from error
 
 
+def write_if_changed(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Puts a file in place as ``write_atomic`` does, unless it is there with that content.
+
+    Looking costs a tenth of what a new file does.
+
+    Raises:
+        ResourceExhaustedError, OSError: as ``write_atomic``.
+    """
+    try:
+        if read_capped(path, len(data)) == data:
+            return
+    except (OSError, ValueError):
+        pass  # whatever is there instead is replaced
+    write_atomic(path, data, mode)
+
+
 def _write_new(path: str, data: bytes, mode: int, durable: bool) -> None:  # noqa: FBT001 - private
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from podcore.deadlines import Deadline
 from podcore.records import ProcessIdentity
@@ -92,11 +93,12 @@ def open_pidfd(identity: ProcessIdentity) -> int | None:
     return None
 
 
+@lru_cache(maxsize=64)
 def parse_cgroups(data: bytes) -> dict[str, str]:
     """Returns the paths of a ``/proc/PID/cgroup`` by controller.
 
     Controllers that share a hierarchy appear one by one; ``""`` is cgroup v2, ``name=x`` a named
-    hierarchy. Paths begin with a slash.
+    hierarchy. Paths begin with a slash. The mapping is shared between calls: don't change it.
     """
     found: dict[str, str] = {}
     for line in data.split(b"\n"):

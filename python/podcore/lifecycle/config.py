@@ -11,6 +11,7 @@ from podcore.lifecycle import brought, rootfs
 from podcore.lifecycle.namespaces import Joined
 from podcore.model import RootfsMode
 from podcore.names import SHORT
+from podcore.places import Places
 from podcore.records import ContainerRecord, PodRecord
 
 
@@ -26,10 +27,9 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     if spec.bundle is not None:
         return brought.check(places, record)
     directory = places.bundle(record.id)
-    hostname = spec.hostname or joined.hostname or record.id[:SHORT]
+    hostname = joined.hostname or own_hostname(record)
     root = rootfs.prepare(places, record)
-    host_network = spec.namespaces.get("net") == "host"
-    etc = write_etc(places.etc(record.id), hostname, spec, root, host_network=host_network)
+    etc = write_etc_files(places, record, hostname, root)
     volumes = {
         mount.source: places.volume(mount.source)
         for mount in spec.mounts
@@ -59,3 +59,20 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
         )
     )
     return directory
+
+
+def own_hostname(record: ContainerRecord) -> str:
+    """Returns the host name of a container that has a UTS namespace of its own."""
+    return record.spec.hostname or record.id[:SHORT]
+
+
+def write_etc_files(
+    places: Places, record: ContainerRecord, hostname: str, root: str
+) -> list[tuple[str, str]]:
+    """Writes the files that podcore makes for a container's /etc, where they are not right already.
+
+    Returns:
+        Source and target of each.
+    """
+    host_network = record.spec.namespaces.get("net") == "host"
+    return write_etc(places.etc(record.id), hostname, record.spec, root, host_network=host_network)

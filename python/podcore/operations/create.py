@@ -15,6 +15,7 @@ from podcore.errors import (
 )
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import brought, home, infra
+from podcore.lifecycle.config import own_hostname, write_etc_files
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
 from podcore.operations.snapshot import pod_lock
@@ -226,6 +227,9 @@ def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
             home.make(places, row)
             if row.spec.bundle is not None:
                 brought.keep(places, row)
+            elif row.spec.rootfs is not None:
+                # Ahead of the first start, which only looks whether they are right.
+                write_etc_files(places, row, own_hostname(row), row.spec.rootfs)
         yield
     except BaseException:
         for row in rows:
