@@ -252,21 +252,21 @@ def test_dev_shm_goes_with_the_ipc_namespace(request_for):
 
 
 def test_devices_are_allowed_one_by_one(request_for):
-    made = bundle.build(request_for(devices=["/dev/null:/dev/mine:r"]))
+    made = bundle.build(request_for(devices=["/dev/full:/dev/mine:r"]))
     assert made["linux"]["devices"] == [
         {
             "path": "/dev/mine",
             "type": "c",
             "major": 1,
-            "minor": 3,
-            "fileMode": stat.S_IMODE(os.stat("/dev/null").st_mode),
+            "minor": 7,
+            "fileMode": stat.S_IMODE(os.stat("/dev/full").st_mode),
             "uid": 0,
-            "gid": os.stat("/dev/null").st_gid,
+            "gid": os.stat("/dev/full").st_gid,
         }
     ]
     rules = made["linux"]["resources"]["devices"]
     assert rules[0] == {"allow": False, "access": "rwm"}
-    assert rules[1] == {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "r"}
+    assert rules[1] == {"allow": True, "type": "c", "major": 1, "minor": 7, "access": "r"}
 
 
 def test_init_wraps_the_command(request_for, monkeypatch):

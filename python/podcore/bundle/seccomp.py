@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from podcore.bundle.syscalls import absent
 from podcore.errors import InvalidArgumentError, UnsupportedError
 from podcore.specs import documents, values
 
@@ -139,7 +140,7 @@ def resolve(
     if default[1] is not None:
         resolved["defaultErrnoRet"] = default[1]
     resolved["architectures"] = list(architectures)
-    resolved["syscalls"] = _compact(applying, default)
+    resolved["syscalls"] = _compact(applying, default, absent(list(architectures)))
     return resolved
 
 
@@ -189,7 +190,9 @@ def _version(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _compact(rules: Iterable[Rule], default: tuple[str, int | None]) -> list[Rule]:
+def _compact(
+    rules: Iterable[Rule], default: tuple[str, int | None], without: frozenset[str]
+) -> list[Rule]:
     plain: dict[tuple[str, int | None], dict[str, None]] = {}
     conditional: list[tuple[str, tuple[str, int | None], list[dict[str, Any]]]] = []
     for rule in rules:
@@ -199,6 +202,8 @@ def _compact(rules: Iterable[Rule], default: tuple[str, int | None]) -> list[Rul
             continue
         arguments = rule.get("args") or []
         for name in _names(rule):
+            if name in without:
+                continue
             if not arguments:
                 plain.setdefault(verdict, {})[name] = None
             elif (entry := (name, verdict, arguments)) not in conditional:
