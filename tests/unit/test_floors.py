@@ -37,7 +37,7 @@ FLOORS = (
     Floor(("store", "oci", "monitor", "bundle", "places"), strangers=True),
     Floor(("programs", "runtime_log")),
     Floor(("kernel",)),
-    Floor(("specs", "names", "signals", "units", "references", "deadlines")),
+    Floor(("specs", "limits", "names", "signals", "units", "references", "deadlines")),
     Floor(("report", "records", "model", "errors")),
     Floor(("_core",)),
 )
