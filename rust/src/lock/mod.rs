@@ -7,6 +7,7 @@
 
 mod error;
 mod filesystem;
+mod held;
 mod kind;
 mod notes;
 mod session;
@@ -19,8 +20,9 @@ mod table;
 mod wait;
 
 pub use error::{Blocked, LockError};
+pub use held::Taken;
 pub use kind::{Key, Kind};
 pub use notes::Holder;
-pub use session::{Session, Taken};
+pub use session::Session;
 pub use table::LockTable;
 pub use wait::Ticket;

@@ -180,9 +180,9 @@ impl Notes {
         }
     }
 
-    /// Returns how often a lock file has been found to be another one than before.
+    /// Returns how often a lock file may have been found to be another one than before.
     pub(super) fn epoch(&self) -> u64 {
-        self.words.as_slice()[EPOCH].load(Ordering::Relaxed)
+        self.words.as_slice()[EPOCH].load(Ordering::Acquire)
     }
 
     /// Returns the inode number that a lock file is known under, writing it down the first time.
@@ -194,10 +194,14 @@ impl Notes {
         }
     }
 
+    /// Has every session look whether its lock files are still in their places.
+    pub(super) fn announce_replacement(&self) {
+        self.words.as_slice()[EPOCH].fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Writes down that a lock file is another one now.
-    pub(super) fn replace_inode(&self, file: usize, seen: u64) {
+    pub(super) fn set_inode(&self, file: usize, seen: u64) {
         self.words.as_slice()[INODES + file].store(seen, Ordering::Release);
-        self.words.as_slice()[EPOCH].fetch_add(1, Ordering::Release);
     }
 }
 

@@ -1,12 +1,12 @@
 //! One thread's locks: what it holds, and what it may ask for next.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Blocked, LockError};
+use super::held::{Held, Taken};
 use super::kind::{Key, Kind};
 use super::notes::Author;
 use super::sys::{Descriptor, Mark};
@@ -23,20 +23,6 @@ const PATIENCE: Duration = Duration::from_micros(500);
 /// After that long the first that waits may be a stopped process, while the lock is free.
 const STUCK: Duration = Duration::from_millis(200);
 
-/// One acquisition: releasing it twice, or after the session has closed, does nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
-    key: Key,
-    serial: u64,
-}
-
-impl Taken {
-    /// Returns which lock it is.
-    pub fn key(self) -> Key {
-        self.key
-    }
-}
-
 /// One thread's work under locks. Dropping it releases all that it holds.
 #[derive(Debug)]
 pub struct Session {
@@ -51,9 +37,8 @@ pub struct Session {
 struct State {
     closed: bool,
     waiting: bool,
-    serial: u64,
     files: Box<[Option<File>; Kind::FILES]>,
-    held: BTreeMap<Key, Held>,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -64,14 +49,6 @@ struct File {
     proven: bool,
 }
 
-#[derive(Debug)]
-struct Held {
-    serial: u64,
-    shared: bool,
-    /// The description in which the lock was waited for; nothing when it is the session's.
-    own: Option<Descriptor>,
-}
-
 impl Session {
     /// Begins a session; `operation` is what others are told about its locks.
     pub fn new(table: Arc<LockTable>, operation: &str) -> Result<Self, LockError> {
@@ -80,9 +57,8 @@ impl Session {
         let state = State {
             closed: false,
             waiting: false,
-            serial: 0,
             files: Box::new([const { None }; Kind::FILES]),
-            held: BTreeMap::new(),
+            held: Held::default(),
         };
         Ok(Self {
             table,
@@ -124,30 +100,19 @@ impl Session {
     /// Releases one acquisition.
     pub fn release(&self, taken: Taken) -> Result<(), LockError> {
         let mut state = self.enter(false)?;
-        if state
-            .held
-            .get(&taken.key)
-            .is_none_or(|held| held.serial != taken.serial)
-        {
-            return Ok(());
-        }
-        let Some(held) = state.held.remove(&taken.key) else {
+        let Some(entry) = state.held.remove(taken) else {
             return Ok(());
         };
-        self.table.notes.erase(taken.key, &self.author);
+        let key = taken.key();
+        self.table.notes.erase(key, &self.author);
         // A description of its own is closed, which releases; nobody else has it.
-        if held.own.is_some() {
-            return Ok(());
+        if entry.own.is_none()
+            && let Some(file) = &state.files[key.file()]
+        {
+            let freed = file.descriptor.mark(key.byte(), Mark::Free);
+            freed.map_err(|error| LockError::at(self.table.path(key.file()))(error))?;
         }
-        let index = taken.key.file();
-        match &state.files[index] {
-            Some(file) => file
-                .descriptor
-                .mark(taken.key.byte(), Mark::Free)
-                .map(drop)
-                .map_err(LockError::at(self.table.path(index))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Releases everything and ends the session; also in a forked child, where it held nothing.
@@ -181,7 +146,7 @@ impl Session {
             .state()
             .held
             .iter()
-            .map(|(key, held)| (*key, held.shared))
+            .map(|entry| (entry.taken.key(), entry.shared))
             .collect())
     }
 
@@ -238,14 +203,10 @@ impl Session {
         shared: bool,
         rude: bool,
     ) -> Result<Option<Taken>, LockError> {
-        if let Some((&held, _)) = state.held.last_key_value()
-            && key <= held
+        if let Some(last) = state.held.last()
+            && key <= last
         {
-            let held = if state.held.contains_key(&key) {
-                key
-            } else {
-                held
-            };
+            let held = if state.held.contains(key) { key } else { last };
             return Err(LockError::Order { asked: key, held });
         }
         let index = key.file();
@@ -268,14 +229,16 @@ impl Session {
             if !file.descriptor.mark(key.byte(), mark(shared)).map_err(at)? {
                 return Ok(None);
             }
-            if file.proven {
-                break;
+            if file.epoch != self.table.notes.epoch() {
+                // Some lock file has been replaced just now: begin anew, with a closer look.
+                file.descriptor.mark(key.byte(), Mark::Free).map_err(at)?;
+                continue;
             }
-            if self.table.is_current(index, &file.descriptor)? {
+            if file.proven || self.table.is_current(index, &file.descriptor)? {
                 file.proven = true;
                 break;
             }
-            // Replaced between its opening and the lock.
+            // This one was, between its opening and the lock.
             state.files[index] = None;
         }
         Ok(Some(self.note(state, key, shared, None)))
@@ -284,25 +247,24 @@ impl Session {
     /// Returns the session's description of a lock file, opened at its first use.
     fn file<'s>(&self, state: &'s mut State, index: usize) -> Result<&'s mut File, LockError> {
         let epoch = self.table.notes.epoch();
-        let known = state.files[index].take_if(|file| file.epoch != epoch);
-        if let Some(mut file) = known {
+        if let Some(file) = &mut state.files[index]
+            && file.epoch != epoch
+        {
             // Some lock file was replaced since; perhaps this one.
             if self.table.is_current(index, &file.descriptor)? {
                 file.epoch = epoch;
-                state.files[index] = Some(file);
-            } else if state
-                .held
-                .iter()
-                .any(|(key, held)| key.file() == index && held.own.is_none())
-            {
-                state.files[index] = Some(file);
-                return Err(LockError::Replaced {
-                    path: self.table.path(index),
-                });
+            } else {
+                let mut held = state.held.iter();
+                if held.any(|entry| entry.taken.key().file() == index && entry.own.is_none()) {
+                    let path = self.table.path(index);
+                    return Err(LockError::Replaced { path });
+                }
+                state.files[index] = None;
             }
         }
         if state.files[index].is_none() {
             let descriptor = self.table.open_file(index)?;
+            // As it is after the opening, which may have found a replacement itself.
             let epoch = self.table.notes.epoch();
             state.files[index] = Some(File {
                 descriptor,
@@ -315,17 +277,7 @@ impl Session {
 
     fn note(&self, state: &mut State, key: Key, shared: bool, own: Option<Descriptor>) -> Taken {
         self.table.notes.write(key, &self.author);
-        state.serial += 1;
-        let serial = state.serial;
-        state.held.insert(
-            key,
-            Held {
-                serial,
-                shared,
-                own,
-            },
-        );
-        Taken { key, serial }
+        state.held.push(key, shared, own)
     }
 
     fn timed_out(&self, key: Key, waited: Duration) -> Blocked {
@@ -369,8 +321,8 @@ impl Session {
 
     fn let_go(&self, state: &mut State) {
         if !self.table.is_forked() {
-            for key in state.held.keys() {
-                self.table.notes.erase(*key, &self.author);
+            for entry in state.held.iter() {
+                self.table.notes.erase(entry.taken.key(), &self.author);
             }
         }
         // Closing the descriptions frees what they have locked.

@@ -107,10 +107,12 @@ impl LockTable {
             if known == seen {
                 return Ok(file);
             }
+            // First this, then the look: whoever locks the old file from now on finds it out.
+            self.notes.announce_replacement();
             if has_locks(known)? {
                 return Err(LockError::Replaced { path });
             }
-            self.notes.replace_inode(index, seen);
+            self.notes.set_inode(index, seen);
             return Ok(file);
         }
         Err(LockError::Replaced { path })
