@@ -40,7 +40,12 @@ def test_a_process_is_moved_into_every_hierarchy(real: Cgroup, sleeping: Sleepin
     seen = {
         path
         for name, path in process.cgroup_paths(pid).items()
-        if not name or real.hierarchies.controllers.get(name.removeprefix("name=")) in tops
+        if (
+            real.hierarchies.controllers.get(name.removeprefix("name="))
+            if name
+            else real.hierarchies.unified
+        )
+        in tops
     }
     assert seen == wanted
     assert real.procs() == [pid]

@@ -116,7 +116,8 @@ def test_waiting_ends_with_the_last_process_and_not_before(popen: Start) -> None
     second, b = sleeper(popen)
     assert process.wait_gone([a, b], 0) == [a, b]
     first.kill()
-    assert process.wait_gone([a, b], 0.2) == [b]
+    first.wait()
+    assert process.wait_gone([a, b], 0.05) == [b]
     second.kill()
     assert process.wait_gone([a, b], 20) == []
     assert process.wait_gone([], None) == []

@@ -73,7 +73,9 @@ def test_a_tree_goes_in_and_comes_out_as_it_was(inside: Path, outside: Path, by:
 
 def test_what_is_in_a_directory_is_copied_without_it(inside: Path, outside: Path) -> None:
     make_tree(outside)
+    (inside / "tmp").chmod(0o1777)
     trees.copy_in(str(inside), f"{outside}/a/.", "/tmp")
+    assert stat.S_IMODE((inside / "tmp").stat().st_mode) == 0o1777
     assert (inside / "tmp" / "file").read_text() == "contents"
     trees.copy_out(str(inside), "/etc/.", str(outside))
     assert (outside / "hosts").read_text() == "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Reading and writing the small files of a cgroup, whose directory may go away at any time."""
+"""Cgroup directories and the small files in them, which may go away at any time."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ def is_gone(error: OSError) -> bool:
 
 
 def read(path: str) -> bytes:
-    """Returns a file as a whole.
+    """Returns a file of a cgroup, or of /proc, as a whole.
 
     Raises:
         OSError: as the kernel says.
@@ -21,7 +21,7 @@ def read(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(fd, 16384)
-        # Small files come in one piece; only the list of processes can be longer.
+        # Small ones come in one piece; only lists, of processes or arguments, can be longer.
         if len(data) < 2048:
             return data
         parts = [data]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from podcore.deadlines import Deadline
-from podcore.errors import UnsupportedError
+from podcore.errors import PodcoreError, UnsupportedError
 from podcore.kernel import exhaustion
 from podcore.kernel.process import milliseconds
 
@@ -23,8 +23,10 @@ CLEAN_ENV: Mapping[str, str] = {
     "LC_ALL": "C",
 }
 
+_REAP_TIMEOUT = 5.0  # seconds; what was sent SIGKILL ends at once, unless the kernel is stuck
 
-class CommandTimeout(TimeoutError):  # noqa: N818 - it is a TimeoutError, and named like one
+
+class CommandTimeout(PodcoreError, TimeoutError):  # noqa: N818 - it is a TimeoutError
     """A program did not end in time; it and its process group have been killed.
 
     Attributes:
@@ -115,13 +117,16 @@ class Child:
         return self._returncode
 
     def kill(self) -> None:
-        """Kills the program and what it left in its process group, and reaps it."""
+        """Kills the program and what it left in its process group, and reaps it.
+
+        One in uninterruptible sleep is left behind after a while.
+        """
         # The group's number stays taken as long as the program itself is not reaped.
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self.wait()
+        self.wait(_REAP_TIMEOUT)
 
     def close(self) -> None:
         """Closes the pidfd; the program is left as it is."""

@@ -216,6 +216,7 @@ def remove_tree(path: str) -> None:
 
     Raises:
         InvalidArgumentError: the path ends in nothing, ``.`` or ``..``.
+        ResourceExhaustedError: out of descriptors.
         OSError: something could not be removed; EBUSY when something is mounted there.
     """
     parent, name = os.path.split(path.rstrip("/"))
@@ -226,13 +227,23 @@ def remove_tree(path: str) -> None:
     except FileNotFoundError:
         return
     try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        return
-    except IsADirectoryError:
-        _remove_directory(directory, name, path)
+        if not _unlink(directory, name):
+            _remove_directory(directory, name, path)
+    except OSError as error:
+        raise exhaustion.typed(error, f"remove `{path}`") or error from error
     finally:
         os.close(directory)
+
+
+def _unlink(parent: int, name: str) -> bool:
+    """Removes what is no directory, or is gone already; False for a directory."""
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        return True
+    except IsADirectoryError:
+        return False
+    return True
 
 
 class _Level:
@@ -240,14 +251,14 @@ class _Level:
 
     __slots__ = ("below", "fd", "name")
 
-    def __init__(self, parent: int, name: str, path: str, mount: int | None) -> None:
+    def __init__(self, parent: int, name: str, path: str, mount: int) -> None:
         self.name = name
         self.below: list[str] = []
         self.fd = os.open(
             name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent
         )
         try:
-            if mount is not None and mount_id(self.fd) != mount:
+            if mount_id(self.fd) != mount:
                 raise OSError(errno.EBUSY, f"`{name}` is a mount point", path)
             self._unlink_files()
         except BaseException:
@@ -257,13 +268,8 @@ class _Level:
     def _unlink_files(self) -> None:
         with os.scandir(self.fd) as entries:
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False) or not _unlink(self.fd, entry.name):
                     self.below.append(entry.name)
-                    continue
-                try:
-                    os.unlink(entry.name, dir_fd=self.fd)
-                except FileNotFoundError:
-                    continue
 
 
 def mount_id(fd: int) -> int:
@@ -290,16 +296,22 @@ def _remove_directory(parent: int, name: str, path: str) -> None:
     mount = mount_id(parent)
     attempts = _ATTEMPTS
     levels: list[_Level] = []
+
+    def enter(above: int, below: str) -> None:
+        try:
+            levels.append(_Level(above, below, path, mount))
+        except OSError as error:
+            # It is gone, or has become a link or a file since it was listed.
+            changed = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+            if not changed or not _unlink(above, below):
+                raise
+
     try:
-        levels.append(_Level(parent, name, path, mount))
+        enter(parent, name)
         while levels:
             level = levels[-1]
             if level.below and len(levels) < _OPEN_LEVELS:
-                below = level.below.pop()
-                try:
-                    levels.append(_Level(level.fd, below, path, mount))
-                except FileNotFoundError:
-                    continue
+                enter(level.fd, level.below.pop())
             elif level.below:
                 _move_up(level, levels[0])
             else:
@@ -310,10 +322,7 @@ def _remove_directory(parent: int, name: str, path: str) -> None:
                     attempts -= 1
                     if not attempts:
                         raise OSError(errno.ENOTEMPTY, "something keeps adding files", path)
-                    levels.append(_Level(above, level.name, path, mount))
-    except FileNotFoundError:
-        if levels:
-            raise
+                    enter(above, level.name)
     finally:
         for level in levels:
             os.close(level.fd)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from podcore.deadlines import Deadline
+from podcore.errors import ContainerStateError
 from podcore.kernel import cgroupfs
 from podcore.kernel.process import milliseconds
 
@@ -14,7 +15,7 @@ from podcore.kernel.process import milliseconds
 _THAW_EVERY = 50
 
 
-class FreezeTimeout(TimeoutError):  # noqa: N818 - it is a TimeoutError, and named like one
+class FreezeTimeout(ContainerStateError, TimeoutError):  # noqa: N818 - it is a TimeoutError
     """The processes of a cgroup could not be frozen in time; they have been thawed again.
 
     Attributes:
@@ -24,7 +25,9 @@ class FreezeTimeout(TimeoutError):  # noqa: N818 - it is a TimeoutError, and nam
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__(
             f"the processes in `{path}` could not be frozen within {seconds:g} s\n"
-            "hint: one of them is stuck in the kernel (`ps -o pid,stat,wchan`), or they fork too fast"
+            "hint: one of them is stuck in the kernel (`ps -o pid,stat,wchan`), or they fork too fast",
+            current="running",
+            wanted=("paused",),
         )
         self.path = path
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from podcore.deadlines import Deadline
+from podcore.kernel import cgroupfs
 from podcore.records import ProcessIdentity
 
 # The kernel's answers for a process that is gone: ENOENT for its directory in /proc, ESRCH for a
@@ -38,21 +39,9 @@ def parse_stat(data: bytes) -> tuple[bytes, int] | None:
 
 def _read(path: str) -> bytes | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return cgroupfs.read(path)
     except _GONE:
         return None
-    try:
-        data = os.read(fd, 65536)
-        if len(data) < 65536 and not path.endswith("cmdline"):
-            return data
-        parts = [data]
-        while more := os.read(fd, 65536):
-            parts.append(more)
-        return b"".join(parts)
-    except _GONE:
-        return None
-    finally:
-        os.close(fd)
 
 
 def identify(pid: int) -> ProcessIdentity | None:
@@ -118,13 +107,15 @@ def cgroup_paths(pid: int) -> dict[str, str]:
 def in_cgroup(pid: int, path: str) -> bool:
     """Says whether a process is in the cgroup ``path`` or below it, in any hierarchy.
 
+    Inside a container a hierarchy may be mounted from one of its cgroups on, while /proc shows
+    whole paths: so ``path`` may also be the middle of one.
+
     Args:
         pid: it may be gone; then the answer is no.
-        path: below the root of each hierarchy, with or without a leading slash.
+        path: below the mounted root of each hierarchy, with or without a leading slash.
     """
-    wanted = "/" + path.strip("/")
-    below = wanted + "/"
-    return any(p == wanted or p.startswith(below) for p in cgroup_paths(pid).values())
+    wanted = "/" + path.strip("/") + "/"
+    return any(wanted in path + "/" for path in cgroup_paths(pid).values())
 
 
 def send(identity: ProcessIdentity, signum: int, cgroup: str | None = None) -> bool:

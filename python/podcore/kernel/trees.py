@@ -149,11 +149,14 @@ class _Place:
 
 
 class _Level:
-    """A directory that is being copied."""
+    """A directory that is being copied.
+
+    ``status`` is what the copy takes mode and times from; None leaves its own.
+    """
 
     __slots__ = ("into", "names", "source", "status")
 
-    def __init__(self, source: int, into: int, status: os.stat_result) -> None:
+    def __init__(self, source: int, into: int, status: os.stat_result | None) -> None:
         self.source = source
         self.into = into
         self.status = status
@@ -241,7 +244,8 @@ class _Copy:
                 self._top = (made.st_dev, made.st_ino)
                 if self._top == (status.st_dev, status.st_ino):
                     raise InvalidArgumentError(f"`{path}` can't be copied into itself")
-            return _Level(source, target, status)
+            # Where only the contents were asked for, the directory itself stays what it is.
+            return _Level(source, target, None if name == "." else status)
         except BaseException:
             os.close(source)
             os.close(target)
@@ -249,8 +253,9 @@ class _Copy:
 
     def _finish(self, level: _Level) -> None:
         try:
-            os.fchmod(level.into, level.status.st_mode & self._bits)
-            os.utime(level.into, ns=(level.status.st_atime_ns, level.status.st_mtime_ns))
+            if level.status is not None:
+                os.fchmod(level.into, level.status.st_mode & self._bits)
+                os.utime(level.into, ns=(level.status.st_atime_ns, level.status.st_mtime_ns))
         finally:
             os.close(level.source)
             os.close(level.into)
