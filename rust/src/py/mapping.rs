@@ -17,6 +17,7 @@
 )]
 
 use std::cell::Cell;
+use std::mem::take;
 use std::ops::Range;
 use std::ptr;
 
@@ -29,12 +30,16 @@ use super::errors::error;
 use crate::error::TooLarge;
 use crate::graph::{NumberTable, Rows};
 
-/// How many rows, or keys, are read at a time.
-const GROUP: usize = 64;
-/// How many look-ups by content are under way at a time.
-const LOOKUPS: usize = 64;
+/// How many keys are read at a time.
+const KEYS: usize = 64;
+/// How many rows are read at a time.
+const ROWS: usize = 128;
 /// How many look-ups by address are under way at a time.
-const ITEMS: usize = 256;
+const ITEMS: usize = 128;
+/// How many look-ups by content are in one stage at a time.
+const LOOKUPS: usize = 16;
+/// How many rows may pass before a wrong guess about the input is noticed.
+const SAMPLES: usize = 8;
 /// How far ahead objects are fetched in plain walks over them.
 const AHEAD: usize = 16;
 /// Working memory up to this size stays with the thread for the next graph.
@@ -42,6 +47,8 @@ const KEPT_BYTES: usize = 256 * 1024;
 /// Rows up to this length are searched for duplicates one by one.
 const SHORT_ROW: usize = 16;
 const NOT_FOUND: u32 = u32::MAX;
+/// For `Reader::by_content_groups`.
+const ALWAYS: u32 = u32::MAX;
 
 /// What is in a mapping.
 pub(super) struct Contents {
@@ -131,18 +138,12 @@ impl Keys {
 
     fn fill_by_content(&self, py: Python<'_>, table: &mut NumberTable) -> PyResult<()> {
         table.reset(self.names.len());
-        let mut hashes = [0; LOOKUPS];
-        for (group, names) in self.names.chunks(LOOKUPS).enumerate() {
+        for begin in (0..self.names.len()).step_by(KEYS) {
+            let names = &self.names[begin..self.names.len().min(begin + KEYS)];
             for name in names {
                 prefetch(name.as_ptr());
             }
-            for (hash, name) in hashes.iter_mut().zip(names) {
-                *hash = content_hash(py, name.as_ptr())?;
-                prefetch(table.slot(*hash));
-            }
-            for (place, &hash) in hashes[..names.len()].iter().enumerate() {
-                table.insert(hash, hash as u32, (group * LOOKUPS + place) as u32);
-            }
+            insert_by_content(py, table, names, begin)?;
         }
         Ok(())
     }
@@ -164,7 +165,7 @@ impl Drop for Keys {
             return;
         }
         Python::try_attach(|py| {
-            for mut strings in [Some(std::mem::take(&mut self.names)), self.shown.take()]
+            for mut strings in [Some(take(&mut self.names)), self.shown.take()]
                 .into_iter()
                 .flatten()
             {
@@ -216,6 +217,8 @@ impl Addresses {
 #[derive(Default)]
 struct Scratch {
     by_address: NumberTable,
+    /// Borrowed.
+    keys: Vec<*mut ffi::PyObject>,
     /// Borrowed: the dependencies of each key.
     values: Vec<*mut ffi::PyObject>,
     /// Borrowed: the dependencies of a group of keys, one after the other.
@@ -226,6 +229,8 @@ struct Scratch {
     found: Vec<u32>,
     /// Places in `items` that were not found by address.
     missed: Vec<usize>,
+    /// The hashes of what was not.
+    hashes: Vec<u64>,
 }
 
 thread_local! {
@@ -239,9 +244,12 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
         Some(reader) => reader.read(),
         None => Ok(None),
     });
-    let bytes = scratch.by_address.bytes()
-        + (scratch.values.capacity() + scratch.items.capacity() + scratch.missed.capacity())
-            * size_of::<usize>();
+    let words = scratch.keys.capacity()
+        + scratch.values.capacity()
+        + scratch.items.capacity()
+        + scratch.missed.capacity()
+        + scratch.hashes.capacity();
+    let bytes = scratch.by_address.bytes() + words * size_of::<usize>();
     if bytes <= KEPT_BYTES {
         SCRATCH.set(Some(scratch));
     }
@@ -261,7 +269,8 @@ struct Reader<'py, 's> {
     /// Numbers the rows that contained each node last, for long rows.
     last_row: Vec<u32>,
     strays: Vec<Stray>,
-    /// How many groups are looked up by content right away, as looking by address was in vain.
+    /// How many groups are looked up by content right away, as looking by address was in vain;
+    /// `ALWAYS` when there is no table of addresses.
     by_content_groups: u32,
 }
 
@@ -285,44 +294,33 @@ impl<'py, 's> Reader<'py, 's> {
         if count >= NOT_FOUND as usize {
             return Err(too_large(TooLarge));
         }
-        scratch.by_address.reset(count);
-        let mut values = std::mem::take(&mut scratch.values);
-        values.clear();
-        values.reserve(count);
+        borrow_all(dict, scratch, count);
+        let keys = &scratch.keys;
+        let addresses = Addresses::around(keys.first().copied().unwrap_or_default());
+        // Strings that nobody else refers to cannot be keys: they come from a parser, and looking
+        // them up by address would be in vain.
+        let mut by_content = only_equal_strings(&scratch.values).then(NumberTable::default);
+        let by_content_groups = if by_content.is_some() { ALWAYS } else { 0 };
+        match &mut by_content {
+            Some(table) => table.reset(count),
+            None => scratch.by_address.reset(count),
+        }
         let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
-        let mut addresses = None;
-        let mut position = 0;
-        let mut group = [ptr::null_mut(); GROUP];
-        loop {
-            let mut size = 0;
-            while size < GROUP {
-                let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
-                // SAFETY: a live dict, which cannot change as no Python code runs in this loop.
-                let more = unsafe {
-                    ffi::PyDict_Next(
-                        dict.as_ptr(),
-                        &raw mut position,
-                        &raw mut key,
-                        &raw mut value,
-                    )
-                };
-                if more == 0 {
-                    break;
-                }
-                let addresses = *addresses.get_or_insert_with(|| Addresses::around(key));
-                prefetch(scratch.by_address.slot(addresses.tag(key).into()));
+        for begin in (0..keys.len()).step_by(KEYS) {
+            let end = keys.len().min(begin + KEYS);
+            for &key in &keys[begin..end] {
                 prefetch(key);
-                values.push(value);
-                group[size] = key;
-                size += 1;
+                if by_content.is_none() {
+                    prefetch(scratch.by_address.slot(addresses.tag(key).into()));
+                }
             }
-            for &key in &group[..size] {
+            for &key in &keys[begin..end] {
                 // SAFETY: the dict holds its keys.
                 if unsafe { ffi::PyUnicode_CheckExact(key) } == 0 {
                     return Ok(None);
                 }
-                let tag = addresses.map_or(0, |addresses| addresses.tag(key));
-                if tag != 0 {
+                let tag = addresses.tag(key);
+                if by_content.is_none() && tag != 0 {
                     scratch
                         .by_address
                         .insert(tag.into(), tag, names.len() as u32);
@@ -334,17 +332,16 @@ impl<'py, 's> Reader<'py, 's> {
                         .unbind()
                 });
             }
-            if size < GROUP {
-                break;
+            if let Some(table) = &mut by_content {
+                insert_by_content(dict.py(), table, &names[begin..end], begin)?;
             }
         }
-        scratch.values = values;
         let dependencies = Rows::with_capacity(count);
         Ok(Some(Self {
             py: dict.py(),
             scratch,
-            addresses: addresses.unwrap_or(Addresses { base: 0 }),
-            by_content: None,
+            addresses,
+            by_content,
             contents: Contents {
                 keys: Keys { names, shown: None },
                 dependencies,
@@ -354,7 +351,7 @@ impl<'py, 's> Reader<'py, 's> {
             held_items: Vec::new(),
             last_row: Vec::new(),
             strays: Vec::new(),
-            by_content_groups: 0,
+            by_content_groups,
         }))
     }
 
@@ -363,7 +360,7 @@ impl<'py, 's> Reader<'py, 's> {
         let mut begin = 0;
         while begin < self.scratch.values.len() {
             match self.read_group(begin) {
-                Ok(()) => begin += GROUP,
+                Ok(()) => begin += ROWS,
                 Err(Stop::OtherType) => return Ok(None),
                 Err(Stop::Raised(error)) => return Err(error),
             }
@@ -374,9 +371,9 @@ impl<'py, 's> Reader<'py, 's> {
 
     fn read_group(&mut self, begin: usize) -> Result<(), Stop> {
         let count = self.scratch.values.len();
-        let end = count.min(begin + GROUP);
+        let end = count.min(begin + ROWS);
         // What the group after the next one needs first, and the next one second.
-        let (next_end, after_end) = (count.min(end + GROUP), count.min(end + 2 * GROUP));
+        let (next_end, after_end) = (count.min(end + ROWS), count.min(end + 2 * ROWS));
         for &value in &self.scratch.values[next_end..after_end] {
             prefetch(value);
         }
@@ -465,7 +462,9 @@ impl<'py, 's> Reader<'py, 's> {
         scratch.found.clear();
         scratch.missed.clear();
         if self.by_content_groups > 0 {
-            self.by_content_groups -= 1;
+            if self.by_content_groups != ALWAYS {
+                self.by_content_groups -= 1;
+            }
             scratch.found.resize(scratch.items.len(), NOT_FOUND);
             scratch.missed.extend(0..scratch.items.len());
         } else {
@@ -513,31 +512,45 @@ impl<'py, 's> Reader<'py, 's> {
             items,
             found,
             missed,
+            hashes,
             ..
         } = &mut *self.scratch;
-        let mut hashes = [0; LOOKUPS];
-        for places in missed.chunks(LOOKUPS) {
-            for &place in places {
+        hashes.clear();
+        // A pipeline: while some wait for memory in one stage, others work in the next one.
+        let stage = |step: usize, number: usize| {
+            let begin = step
+                .checked_sub(number)
+                .map_or(usize::MAX, |step| step * LOOKUPS);
+            begin.min(missed.len())..begin.saturating_add(LOOKUPS).min(missed.len())
+        };
+        for step in 0..missed.len().div_ceil(LOOKUPS) + 3 {
+            for &place in &missed[stage(step, 0)] {
                 prefetch_string(items[place]);
             }
-            for (hash, &place) in hashes.iter_mut().zip(places) {
+            for &place in &missed[stage(step, 1)] {
                 // SAFETY: alive, as its list is, or as it is in `held_items`.
                 if unsafe { ffi::PyUnicode_CheckExact(items[place]) } == 0 {
                     return Err(Stop::OtherType);
                 }
-                *hash = content_hash(py, items[place])?;
-                prefetch(table.slot(*hash));
+                let hash = content_hash(py, items[place])?;
+                prefetch(table.slot(hash));
+                hashes.push(hash);
             }
-            let hashes = &hashes[..places.len()];
-            for &hash in hashes {
+            for which in stage(step, 2) {
+                let hash = hashes[which];
                 if let Some(candidate) = table.find(hash, hash as u32, |_| true) {
                     prefetch_string(keys.names[candidate as usize].as_ptr());
+                    found[missed[which]] = candidate;
                 }
             }
-            for (&hash, &place) in hashes.iter().zip(places) {
-                let number =
-                    table.find(hash, hash as u32, |number| keys.equal(number, items[place]));
-                found[place] = number.unwrap_or(NOT_FOUND);
+            for which in stage(step, 3) {
+                let (hash, item) = (hashes[which], items[missed[which]]);
+                let number = &mut found[missed[which]];
+                // The candidate is what is sought, but for strings that share half of their hash.
+                if *number != NOT_FOUND && !keys.equal(*number, item) {
+                    let other = table.find(hash, hash as u32, |number| keys.equal(number, item));
+                    *number = other.unwrap_or(NOT_FOUND);
+                }
             }
         }
         Ok(())
@@ -612,6 +625,74 @@ impl<'py, 's> Reader<'py, 's> {
     }
 }
 
+/// Puts all keys and values of a dict into `scratch`, borrowed.
+fn borrow_all(dict: &Bound<'_, PyDict>, scratch: &mut Scratch, count: usize) {
+    scratch.keys.clear();
+    scratch.keys.reserve(count);
+    scratch.values.clear();
+    scratch.values.reserve(count);
+    let (mut keys, mut values) = (take(&mut scratch.keys), take(&mut scratch.values));
+    let mut position = 0;
+    let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: a live dict, which cannot change as no Python code runs in this loop.
+    while unsafe {
+        ffi::PyDict_Next(
+            dict.as_ptr(),
+            &raw mut position,
+            &raw mut key,
+            &raw mut value,
+        ) != 0
+    } {
+        keys.push(key);
+        values.push(value);
+    }
+    (scratch.keys, scratch.values) = (keys, values);
+}
+
+/// Guesses from a few rows whether dependencies are other objects than the keys.
+fn only_equal_strings(values: &[*mut ffi::PyObject]) -> bool {
+    let mut seen = 0;
+    for &value in values.iter().take(SAMPLES * SAMPLES) {
+        // SAFETY: the dict keeps its values alive, these keep their items, and the functions
+        // called are those for the exact type. No Python code runs.
+        let count = unsafe {
+            if ffi::PyList_CheckExact(value) != 0 && ffi::PyList_Size(value) > 0 {
+                ffi::Py_REFCNT(ffi::PyList_GetItem(value, 0))
+            } else if ffi::PyTuple_CheckExact(value) != 0 && ffi::PyTuple_Size(value) > 0 {
+                ffi::Py_REFCNT(ffi::PyTuple_GetItem(value, 0))
+            } else {
+                continue;
+            }
+        };
+        if count > 1 {
+            return false;
+        }
+        seen += 1;
+        if seen == SAMPLES {
+            break;
+        }
+    }
+    seen > 0
+}
+
+/// Enters some keys, the first of which has a certain number, into a table by content.
+fn insert_by_content(
+    py: Python<'_>,
+    table: &mut NumberTable,
+    names: &[Py<PyString>],
+    first: usize,
+) -> PyResult<()> {
+    let mut hashes = [0; KEYS];
+    for (hash, name) in hashes.iter_mut().zip(names) {
+        *hash = content_hash(py, name.as_ptr())?;
+        prefetch(table.slot(*hash));
+    }
+    for (place, &hash) in hashes[..names.len()].iter().enumerate() {
+        table.insert(hash, hash as u32, (first + place) as u32);
+    }
+    Ok(())
+}
+
 /// Appends the items of a list or tuple, borrowed from it; returns false for a set.
 ///
 /// # Safety
@@ -650,8 +731,8 @@ fn is_clean(row: &[u32]) -> bool {
     match *row {
         [] => true,
         [a] => a != NOT_FOUND,
-        [a, b] => (a != b) & (a != NOT_FOUND) & (b != NOT_FOUND),
-        [a, b, c] => (a != b) & (a != c) & (b != c) & (a.max(b).max(c) != NOT_FOUND),
+        [a, b] => a != b && a.max(b) != NOT_FOUND,
+        [a, b, c] => a != b && a != c && b != c && a.max(b).max(c) != NOT_FOUND,
         _ => {
             row.len() <= SHORT_ROW
                 && !row.contains(&NOT_FOUND)
