@@ -1,13 +1,13 @@
 """A command line in this process, on an engine that only remembers what it was asked for."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pytest
 
-from podcore.cli import context, main
+from podcore.cli import context, foreground, main
 from podcore.errors import (
     ContainerStateError,
     NoSuchContainerError,
@@ -62,6 +62,10 @@ class FakeContainer:
     def pod_id(self) -> str:
         return self.pod.id
 
+    @property
+    def pod_name(self) -> str:
+        return self.pod.name
+
     def _did(self, verb: str, **arguments: Any) -> None:
         self.engine.calls.append((verb, self.name, arguments))
         if self.problem is not None:
@@ -99,12 +103,6 @@ class FakeContainer:
     def wait(self, timeout: float | None = None) -> int | None:
         self._did("wait", timeout=timeout)
         return self.exit_code
-
-    def exec_attached(self, command: list[str], stdout: int, stderr: int, **arguments: Any) -> int:
-        self._did("exec", command=command, **arguments)
-        os.write(stdout, b"out\x1b[2J\n")
-        os.write(stderr, b"err\n")
-        return 3
 
     def copy_in(self, source: str, target: str) -> None:
         self._did("copy_in", source=source, target=target)
@@ -320,10 +318,19 @@ class FakeEngine:
         return pod
 
 
+def exec_attached(engine: FakeEngine, reference: str, fds: Mapping[int, int], **wanted: Any) -> int:
+    """Stands in for the one verb that goes past the faces of the engine."""
+    engine.container(reference)._did("exec", stdin=fds.get(0), **wanted)
+    os.write(fds[1], b"out\x1b[2J\n")
+    os.write(fds[2], b"err\n")
+    return 3
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     made = FakeEngine()
     monkeypatch.setattr(context, "open_engine", lambda _options: made)
+    monkeypatch.setattr(foreground, "exec_attached", exec_attached)
     return made
 
 

@@ -183,9 +183,6 @@ def run_stats(context: "Context", options: Namespace) -> int:
             found = all_containers(context)
             if not options.all:
                 found = [container for container in found if container.status in _ALIVE]
-        names = {pod.id: pod.name for pod in context.engine.pods()}
-        return [
-            stats.Source(one.id, one.name, names.get(one.pod_id, ""), one.stats) for one in found
-        ]
+        return [stats.Source(one.id, one.name, one.pod_name, one.stats) for one in found]
 
     return stats.show(context, options, sources)

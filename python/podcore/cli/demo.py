@@ -37,6 +37,7 @@ _SCRIPT = (
     'trap \'echo "$0: bye"; exit 0\' TERM; echo "$0: up, after: $*"; '
     "while :; do sleep 60 & wait $!; done"
 )
+_PROGRAMS = (b"conmon", b"runc", b"crun")
 _APPLETS = ("sh", "sleep")
 
 
@@ -79,8 +80,13 @@ class _Place:
             cgroup = Hierarchies.detect().cgroup(self.cgroup_parent)
             if cgroup.exists():
                 cgroup.kill(10.0)
+            # What a killed show had just launched, and has not got a cgroup of its own yet.
             marker = f"{self.base}/".encode()
-            left = process.find(lambda argv: any(marker in word for word in argv))
+            left = process.find(
+                lambda argv: (
+                    os.path.basename(argv[0]) in _PROGRAMS and any(marker in word for word in argv)
+                )
+            )
             for identity in left:
                 process.send(identity, signal.SIGKILL)
             process.wait_gone(left, 10.0)

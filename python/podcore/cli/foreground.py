@@ -8,9 +8,9 @@ import stat
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from podcore.cli import creation, logs, output
 from podcore.cli.arguments import Parser, duration
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from podcore.cli.context import Context
     from podcore.container import Container
+    from podcore.engine import Engine
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -57,6 +58,9 @@ def run(context: "Context", options: Namespace) -> int:
     try:
         try:
             container.start()
+        except CommandError as problem:
+            output.failure(problem)
+            return problem.exit_code
         except OCIRuntimeError as problem:
             output.failure(problem)
             return _why_not_begun(options, creation.command(options))
@@ -157,15 +161,15 @@ def run_exec(context: "Context", options: Namespace) -> int:
         raise UsageError("a command is missing")
     timeout = duration(options.timeout)
     environment = creation.environment(options.env)
-    container = context.engine.container(options.container)
     # Who asked for a terminal gets what the command sends to one, as it is.
     with streams(raw=options.tty) as (stdout, stderr):
+        fds = {1: stdout, 2: stderr} | ({0: 0} if options.interactive else {})
         try:
-            return container.exec_attached(
-                command,
-                stdin=0 if options.interactive else None,
-                stdout=stdout,
-                stderr=stderr,
+            return exec_attached(
+                context.engine,
+                options.container,
+                fds,
+                command=command,
                 timeout=timeout,
                 env=environment or None,
                 user=options.user,
@@ -175,6 +179,16 @@ def run_exec(context: "Context", options: Namespace) -> int:
         except CommandError as problem:
             output.failure(problem)
             return problem.exit_code
+
+
+# `Any`: the fields of Exec, of several types.
+def exec_attached(engine: "Engine", reference: str, fds: Mapping[int, int], **wanted: Any) -> int:
+    """Runs a command on descriptors of ours and returns its exit code; see ``lifecycle.exec``."""
+    from podcore.lifecycle.exec import Exec, run_attached
+    from podcore.operations.find import container
+
+    _, record = container(engine.host, reference)
+    return run_attached(engine.host, record, Exec(**wanted), fds)
 
 
 @contextmanager
