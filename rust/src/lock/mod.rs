@@ -17,6 +17,8 @@ mod session;
 )]
 mod sys;
 mod table;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use error::{Blocked, LockError};
