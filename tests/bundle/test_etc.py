@@ -68,7 +68,3 @@ def test_a_directory_of_the_user_s_gets_no_empty_files(place, fields):
     (place / "root" / "etc" / "hostname").symlink_to("/etc/hostname")
     (place / "root" / "etc" / "resolv.conf").symlink_to(f"../../../../..{place}/files")
     assert list(made(place, **fields)) == ["/etc/hosts"]
-
-
-def test_a_user_namespace_s_root_makes_no_mount_point(place):
-    assert made(place, profile="strict") == {}

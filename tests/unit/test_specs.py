@@ -24,6 +24,7 @@ from podcore.specs import (
     spec_hash,
     spec_to_json,
 )
+from podcore.specs import mounts as mounts_module
 
 
 @pytest.fixture
@@ -245,11 +246,20 @@ def test_checking_gives_every_value_its_one_form(tree):
     assert check_container(spec) == spec
 
 
-def test_strict_shares_no_namespace(tree):
+def test_strict_shares_no_namespace_and_writes_nothing(tree, monkeypatch):
+    monkeypatch.setattr(mounts_module, "check_reachable", lambda rootfs, what: None)
     spec = checked(tree, profile="strict")
     assert set(spec.namespaces.values()) == {"private"}
     assert len(spec.namespaces) == 5
+    assert spec.rootfs_mode is RootfsMode.RO
     assert check_container(spec) == spec
+
+
+def test_strict_needs_a_rootfs_that_anybody_can_get_at(tree):
+    mounts_module.check_reachable("/usr/bin", "container")
+    tree.chmod(0o700)
+    with pytest.raises(InvalidArgumentError, match=r"hint: `chmod o\+x"):
+        checked(tree, profile="strict")
 
 
 def test_env_files_are_read_as_podman_reads_them(tree):

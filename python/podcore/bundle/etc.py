@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from podcore._core import open_in_root
 from podcore.kernel import files
-from podcore.model import ContainerSpec, Profile, RootfsMode
+from podcore.model import ContainerSpec, RootfsMode
 from podcore.specs import values
 
 _RESOLV_CONF = "/etc/resolv.conf"
@@ -53,15 +53,14 @@ def write_etc(
         "hostname": f"{hostname}\n",
         "resolv.conf": _host_name_servers() if host_network else _NO_NETWORK,
     }
-    # A user namespace's root can't make a mount point in a directory of root's.
-    makes = spec.rootfs_mode is RootfsMode.OVERLAY and spec.profile is not Profile.STRICT
+    overlay = spec.rootfs_mode is RootfsMode.OVERLAY
     mounted = [mount.target for mount in spec.mounts]
     written = []
     for name, text in contents.items():
         target = f"/etc/{name}"
         if values.within(target, *mounted):
             continue
-        if not makes and not _exists(rootfs, target):
+        if not overlay and not _exists(rootfs, target):
             continue
         source = f"{directory}/{name}"
         # 0644: also those inside who are not root must be able to read it.

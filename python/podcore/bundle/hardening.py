@@ -1,13 +1,11 @@
 """What every container is denied unless it asks for more (the profile ``default``)."""
 
 import glob
-import os
 import resource
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from podcore.errors import UnsupportedError
 from podcore.model import ContainerSpec, Profile
 from podcore.specs import capabilities
 from podcore.specs.process import UNLIMITED
@@ -125,24 +123,3 @@ def _subordinate_ids() -> tuple[int, int]:
             if fields[1].isdecimal() and fields[2].isdecimal() and int(fields[2]) >= ID_RANGE:
                 return int(fields[1]), int(fields[2])
     return _OWN_IDS[0], _OWN_IDS[1] - _OWN_IDS[0]
-
-
-def check_reachable(rootfs: str, host_id: int) -> None:
-    """Checks that the root of a user namespace can get at its root file system.
-
-    It is an unprivileged user to the host, so every directory on the way must let others through.
-
-    Raises:
-        UnsupportedError: one of them does not.
-    """
-    path = os.path.realpath(rootfs)
-    while True:
-        if not os.stat(path).st_mode & 0o001:
-            raise UnsupportedError(
-                f"user {host_id}, the root of the container's user namespace, can't get through"
-                f" `{path}` to the root file system `{rootfs}`\n"
-                f"hint: `chmod o+x {path}`"
-            )
-        if path == "/":
-            return
-        path = os.path.dirname(path)

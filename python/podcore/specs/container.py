@@ -140,7 +140,12 @@ def _check_rootfs(spec: ContainerSpec, what: str) -> ContainerSpec:
     rootfs = check_rootfs_directory(spec.rootfs, f"{what}, `rootfs`")
     mode = _choice(RootfsMode, spec.rootfs_mode, f"{what}, `rootfs_mode`")
     mounted = mounts.check_mounts(spec.mounts, f"{what}, `mounts`")
-    if profile is Profile.STRICT or mode is RootfsMode.RO:
+    if profile is Profile.STRICT:
+        mounts.check_reachable(rootfs, f"{what}, `rootfs`")
+        # It can write nothing, so an overlay would only hide the rootfs below podcore's own private
+        # directories, through which the root of its user namespace can't get.
+        mode = RootfsMode.RO
+    if mode is RootfsMode.RO:
         mounts.check_mount_points(rootfs, mounted, what)
     hostname = spec.hostname
     if hostname is not None and joined.get("uts") == "host":

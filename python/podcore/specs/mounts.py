@@ -67,6 +67,27 @@ def check_mount_points(rootfs: str, mounts: tuple[Mount, ...], what: str) -> Non
         os.close(root)
 
 
+def check_reachable(rootfs: str, what: str) -> None:
+    """Checks that the root of a user namespace can get at its root file system.
+
+    It is an unprivileged user to the host, so every directory on the way must let others through.
+
+    Raises:
+        InvalidArgumentError: one of them does not.
+    """
+    path = os.path.realpath(rootfs)
+    while True:
+        if not os.stat(path).st_mode & stat.S_IXOTH:
+            raise values.refusal(
+                what,
+                f"its root runs as an unprivileged user of the host, who can't get through `{path}`",
+                f"`chmod o+x {path}`, or unpack the root file system elsewhere",
+            )
+        if path == "/":
+            return
+        path = os.path.dirname(path)
+
+
 def check_target(value: object, what: str) -> str:
     """Returns where something may be mounted inside the container.
 
