@@ -1,0 +1,350 @@
+"""A container of a pod."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+
+    from podcore.engine import Engine
+    from podcore.model import (
+        ContainerInspect,
+        ContainerStatus,
+        ExecResult,
+        Limits,
+        LogEntry,
+        Usage,
+    )
+    from podcore.records import ContainerRecord, PodRecord
+
+
+class Container:
+    """A handle on a container; made by ``Pod.create_container``, ``Pod.containers`` and others.
+
+    Cheap, and safe to share between threads. Two handles of one engine on the same container are
+    equal. What it tells is what is seen at that moment, never a memory.
+
+    Once the container is removed, everything but ``id``, ``name``, ``pod_id`` and ``pod_name``
+    raises ``ContainerRemovedError``. Verbs hold the pod's lock, shared, and the container's; both
+    are waited for, 30 s at most (``LockTimeoutError``).
+    """
+
+    __slots__ = ("_engine", "_pod", "_record")
+
+    def __init__(self, engine: "Engine", pod: "PodRecord", record: "ContainerRecord") -> None:
+        self._engine = engine
+        self._pod = pod
+        self._record = record
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal digits."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """Unique in its pod; never changes."""
+        return self._record.name
+
+    @property
+    def pod_id(self) -> str:
+        """The id of its pod."""
+        return self._record.pod_id
+
+    @property
+    def pod_name(self) -> str:
+        """The name of its pod."""
+        return self._pod.name
+
+    @property
+    def status(self) -> "ContainerStatus":
+        """What it is doing, as it is seen now; takes no lock.
+
+        Raises:
+            ContainerRemovedError: it is gone.
+        """
+        return self._now().state
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended: 128 and the signal for one that was killed; takes no lock.
+
+        None while it has not exited, and where nobody can know; ``inspect().reason`` says why.
+
+        Raises:
+            ContainerRemovedError: it is gone.
+        """
+        return self._now().exit_code
+
+    @property
+    def pid(self) -> int | None:
+        """The host's pid of its process; None while it has none; takes no lock.
+
+        Raises:
+            ContainerRemovedError: it is gone.
+        """
+        return self.inspect().pid
+
+    def start(self) -> None:
+        """Starts it; one that runs already is fine.
+
+        Raises:
+            ContainerStateError: it is paused, or its process died before its command began.
+            DependencyNotRunningError: something that it depends on does not run.
+            OCIRuntimeError, MonitorError: it could not be created or started.
+            CommandError: its command is not there or can't be executed.
+        """
+        from podcore.operations import single
+
+        single.start(self._engine.host, self._record)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stops it: its stop signal first, SIGKILL when its time is up; one that does not run is fine.
+
+        What depends on it is left as it is.
+
+        Args:
+            timeout: seconds until SIGKILL; 0 kills at once, ``math.inf`` waits for ever; default:
+                its own ``stop_timeout``.
+
+        Raises:
+            InvalidArgumentError: the timeout is negative.
+            ContainerStateError: it is paused.
+            StopTimeoutError: it is still there after SIGKILL.
+        """
+        from podcore.operations import single
+
+        single.stop(self._engine.host, self._record, timeout)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stops it and starts it again; one that does not run is started.
+
+        Args:
+            timeout: seconds until SIGKILL, see ``stop``.
+
+        Raises:
+            ContainerStateError: it is paused or unknown; nothing was touched.
+            PodcoreError: as ``stop`` and ``start``.
+        """
+        from podcore.operations import single
+
+        single.restart(self._engine.host, self._record, timeout)
+
+    def kill(self, signal: str | int = "KILL") -> None:
+        """Sends a signal to its process.
+
+        Args:
+            signal: ``SIGTERM``, ``TERM``, ``term``, ``15`` or ``RTMIN+3``, or a number from 1 to 64.
+
+        Raises:
+            InvalidArgumentError: there is no such signal; nothing was sent.
+            ContainerStateError: it does not run.
+        """
+        from podcore.operations import single
+
+        single.kill(self._engine.host, self._record, signal)
+
+    def pause(self) -> None:
+        """Freezes it; one that is paused is fine.
+
+        Raises:
+            ContainerStateError: it does not run.
+        """
+        from podcore.operations import single
+
+        single.pause(self._engine.host, self._record)
+
+    def unpause(self) -> None:
+        """Lets it go on; one that runs is fine.
+
+        Raises:
+            ContainerStateError: it is not paused.
+        """
+        from podcore.operations import single
+
+        single.unpause(self._engine.host, self._record)
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Waits until it has exited; one that was never started is waited for too. Holds no lock.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            Its exit code; None when nobody can know it.
+
+        Raises:
+            TimeoutError: it had not exited in time.
+            InvalidArgumentError: the timeout is negative.
+        """
+        from podcore.lifecycle.wait import wait
+        from podcore.operations.stop import check_timeout
+
+        return wait(self._engine.host, self._record, check_timeout(timeout))
+
+    def logs(
+        self,
+        follow: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+        tail: int | None = None,
+        since: float | None = None,
+    ) -> "Iterator[LogEntry]":
+        """Returns an iterator over what it has written, over all its restarts. Holds no lock.
+
+        Args:
+            follow: wait for more; ends once it has exited and all of it was read.
+            tail: only the last so many lines.
+            since: seconds since the epoch; earlier entries are passed over.
+
+        Raises:
+            InvalidArgumentError: ``tail`` is negative.
+            MonitorError: the log can't be read.
+        """
+        from podcore.operations.logs import logs
+
+        return logs(self._engine.host, self._record, follow=follow, tail=tail, since=since)
+
+    def exec(
+        self,
+        command: Sequence[str],
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
+        cwd: str | None = None,
+        stdin: bytes | None = None,
+        terminal: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+    ) -> "ExecResult":
+        """Runs another command in it and waits for it. Holds no lock meanwhile.
+
+        Args:
+            command: argv, looked up in the container's PATH.
+            timeout: seconds; then the command and all that it started is killed. None for no end.
+            env: variables added to those of the container.
+            user: ``user[:group]``; default: the container's.
+            cwd: default: the container's.
+            stdin: what it reads; None for nothing.
+            terminal: it gets a pseudo-terminal; all that it writes is ``stdout`` then.
+
+        Raises:
+            ContainerStateError: it does not run.
+            CommandError: the command is not there (``.exit_code`` 127) or can't be executed (126).
+            ExecTimeoutError: its time was up; has what it had written until then.
+        """
+        from podcore.lifecycle.exec import Exec, run
+        from podcore.operations.stop import check_timeout
+
+        wanted = Exec(
+            command=command,
+            env=env,
+            user=user,
+            cwd=cwd,
+            terminal=terminal,
+            timeout=check_timeout(timeout),
+        )
+        return run(self._engine.host, self._record, wanted, stdin)
+
+    def copy_in(self, source: "str | os.PathLike[str]", target: str) -> None:
+        """Copies a file or a tree of the host into it, running or not; no link leads out of it.
+
+        Args:
+            source: a path of the host.
+            target: a path inside.
+
+        Raises:
+            InvalidArgumentError: one of them is missing or can't be copied.
+            ContainerStateError: its root is read-only.
+        """
+        import os
+
+        from podcore.lifecycle.copy import copy_in
+
+        host = self._engine.host
+        with host.session(f"copy into container {self.name}") as session:
+            copy_in(host, session, self._record, os.fspath(source), target)
+
+    def copy_out(self, source: str, target: "str | os.PathLike[str]") -> None:
+        """Copies a file or a tree of it to the host, running or not; no link leads out of it.
+
+        Args:
+            source: a path inside.
+            target: a path of the host.
+
+        Raises:
+            InvalidArgumentError: one of them is missing or can't be copied.
+        """
+        import os
+
+        from podcore.lifecycle.copy import copy_out
+
+        host = self._engine.host
+        with host.session(f"copy out of container {self.name}") as session:
+            copy_out(host, session, self._record, source, os.fspath(target))
+
+    # `Any`: the fields of `Limits`, of several types, checked there.
+    def update(self, **limits: Any) -> "Limits":
+        """Changes its limits, at once where it runs.
+
+        Args:
+            limits: the fields of ``Limits``; those that are left out stay as they are.
+
+        Returns:
+            The limits that hold now.
+
+        Raises:
+            InvalidArgumentError: a value is not acceptable; nothing was changed.
+            UnsupportedError: this host has no such controller.
+        """
+        from podcore.lifecycle.update import update_container
+        from podcore.operations.keywords import limits_of
+
+        host, wanted = self._engine.host, limits_of(limits)
+        with host.session(f"update container {self.name}") as session:
+            return update_container(host, session, self._record, wanted)
+
+    def stats(self) -> "Usage":
+        """Returns what it uses now; takes no lock."""
+        from podcore.lifecycle.update import usage
+        from podcore.operations.find import current
+
+        host = self._engine.host
+        return usage(host, current(host, self._record)[1].cgroup_path)
+
+    def inspect(self) -> "ContainerInspect":
+        """Returns all that is known of it, as it is seen now; takes no lock."""
+        from podcore.operations.find import current
+        from podcore.operations.status import inspect_container
+
+        host = self._engine.host
+        return inspect_container(host, *current(host, self._record))
+
+    def remove(self, force: bool = False) -> None:  # noqa: FBT001, FBT002 -- podman's word
+        """Removes it with all that it wrote; holds the pod's lock exclusively.
+
+        Args:
+            force: also while it runs or is paused; it is killed.
+
+        Raises:
+            ContainerStateError: others depend on it (also with ``force``), or it runs or is paused;
+                nothing was changed.
+            ContainerRemovedError: it is gone already.
+        """
+        from podcore.operations.remove import remove_container
+
+        remove_container(self._engine.host, self._pod, self._record, force=force)
+
+    def _now(self) -> "ContainerRecord":
+        from podcore.operations.find import current
+        from podcore.operations.status import true_records
+
+        host = self._engine.host
+        return true_records(host, (current(host, self._record)[1],))[0]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Container):
+            return NotImplemented
+        return self._engine is other._engine and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash((id(self._engine), self._record.id))
+
+    def __repr__(self) -> str:
+        return f"<Container {self._pod.name}/{self.name} {self.id[:12]}>"

@@ -1,0 +1,285 @@
+"""The engine: where pods are made and found."""
+
+import os
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from podcore.errors import InvalidArgumentError, StoreError, UnsupportedError
+from podcore.places import Places
+
+if TYPE_CHECKING:
+    from podcore.backend import Host
+    from podcore.container import Container
+    from podcore.pod import Pod
+    from podcore.volumes import Volumes
+
+_CGROUP = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:@-]*(?:/[a-zA-Z0-9][a-zA-Z0-9_.:@-]*)*")
+_MOST_WORKERS = 256
+
+
+class Engine:
+    """The pods of one state directory, shared with every other engine and process on it.
+
+    Making one touches nothing; what it needs is opened when it is first used. It is safe to share
+    between threads. Closing it, or leaving its ``with``, stops nothing: containers run on, and any
+    other engine on the same directories finds them. After a fork the child needs one of its own
+    (``UseAfterForkError``).
+
+    Args:
+        root: the state directory, which survives a reboot; default: ``PODCORE_ROOT``, else
+            ``/var/lib/podcore``. Made, with mode 0700, when it is missing.
+        run_root: the run directory; default: ``PODCORE_RUNROOT``, else ``/run/podcore``. All
+            engines on one state directory must use the same one: the locks are there.
+        oci_runtime: name or path of the OCI runtime of new containers; default:
+            ``PODCORE_RUNTIME``, else the first of crun and runc that can run on this host.
+        max_workers: container transitions at once, 1 to 256; default: two for each CPU, at least 4.
+        cgroup_parent: the cgroup that holds those of all pods, below the root of each hierarchy;
+            default: ``PODCORE_CGROUP_PARENT``, else ``podcore``.
+        conmon: path of the monitor program; default: found in PATH and the usual directories.
+
+    Raises:
+        InvalidArgumentError: an argument is not acceptable. That a runtime is unknown or a
+            directory can't be used shows when it is first needed.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        run_root: str | os.PathLike[str] | None = None,
+        oci_runtime: str | None = None,
+        max_workers: int | None = None,
+        cgroup_parent: str | None = None,
+        conmon: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._places = Places(
+            root=_directory(root, "root", "PODCORE_ROOT", "/var/lib/podcore"),
+            run_root=_directory(run_root, "run_root", "PODCORE_RUNROOT", "/run/podcore"),
+            cgroup_parent=_cgroup(cgroup_parent),
+        )
+        self._max_workers = _workers(max_workers)
+        self._oci_runtime = _program(oci_runtime, "oci_runtime", "PODCORE_RUNTIME")
+        self._conmon = _program(conmon, "conmon", None)
+        self._opening = threading.Lock()
+        self._host: Host | None = None
+        self._closed = False
+
+    @property
+    def root(self) -> str:
+        """The state directory, absolute."""
+        return self._places.root
+
+    @property
+    def run_root(self) -> str:
+        """The run directory, absolute."""
+        return self._places.run_root
+
+    @property
+    def cgroup_parent(self) -> str:
+        """The cgroup of all pods, without a leading slash."""
+        return self._places.cgroup_parent
+
+    @property
+    def host(self) -> "Host":
+        """What the verbs stand on; for podcore's own parts.
+
+        Raises:
+            UnsupportedError: the caller is not root.
+            StoreError: the engine is closed.
+        """
+        host = self._host
+        if host is not None:
+            return host
+        from podcore.backend import Host
+
+        with self._opening:
+            if self._closed:
+                raise StoreError("this engine is closed\nhint: make a new `Engine`")
+            if self._host is None:
+                if os.geteuid() != 0:
+                    raise UnsupportedError(
+                        "podcore does not run without root yet\nhint: run it as root, or with sudo"
+                    )
+                self._host = Host(
+                    self._places,
+                    max_workers=self._max_workers,
+                    oci_runtime=self._oci_runtime,
+                    conmon=self._conmon,
+                )
+            return self._host
+
+    @property
+    def volumes(self) -> "Volumes":
+        """The named volumes."""
+        from podcore.volumes import Volumes
+
+        return Volumes(self)
+
+    # `Any`: the fields of `Limits`, of several types, checked there.
+    def create_pod(
+        self,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        share: Iterable[str] = (),
+        hostname: str | None = None,
+        infra: bool = True,  # noqa: FBT001, FBT002 -- podman's word, given by name
+        **limits: Any,
+    ) -> "Pod":
+        """Makes a pod without containers.
+
+        Args:
+            name: unique in the engine, 1 to 128 of ``a-zA-Z0-9_.-``; generated when None.
+            labels: for users and filters.
+            share: namespaces that its containers share: of ``ipc``, ``net``, ``uts``, ``pid`` and
+                ``cgroup``.
+            hostname: of all containers that share ``uts``; default: the name.
+            infra: a process holds the shared namespaces.
+            limits: the fields of ``Limits``, for all its containers together: ``memory=`` and
+                others. Or ``limits=``, a ``Limits``.
+
+        Raises:
+            InvalidArgumentError: something is not acceptable; nothing was touched.
+            PodExistsError: the name is taken.
+            UnsupportedError: this host can't do that.
+        """
+        from podcore.model import PodSpec
+        from podcore.operations.create import create_pod
+        from podcore.operations.keywords import limits_of
+        from podcore.pod import Pod
+
+        spec = PodSpec(
+            name=name,
+            labels={} if labels is None else labels,
+            share=_several(share, "share"),
+            hostname=hostname,
+            infra=infra,
+            limits=limits_of(limits),
+        )
+        return Pod(self, create_pod(self.host, spec))
+
+    def pods(self) -> "list[Pod]":
+        """Returns all pods in order of creation; takes no lock."""
+        from podcore.pod import Pod
+
+        with self.host.store.read() as view:
+            return [Pod(self, record) for record in view.pods()]
+
+    def pod(self, reference: str) -> "Pod":
+        """Returns a pod; takes no lock.
+
+        Args:
+            reference: its name, its id, or the beginning of its id that no other has.
+
+        Raises:
+            InvalidNameError: it is malformed.
+            NoSuchPodError: nothing answers to it.
+            AmbiguousReferenceError: more than one pod does.
+        """
+        from podcore.pod import Pod
+        from podcore.references import resolve
+
+        with self.host.store.read() as view:
+            found = view.pod(resolve(reference, view.pod_references(), "pod"))
+        assert found is not None, "of the same snapshot"
+        return Pod(self, found)
+
+    def container(self, reference: str) -> "Container":
+        """Returns a container of any pod; takes no lock.
+
+        An infra container answers to its id alone.
+
+        Args:
+            reference: its id, the beginning of its id that no other has, ``POD/NAME``, or a name
+                that is unique in the engine.
+
+        Raises:
+            InvalidNameError: it is malformed.
+            NoSuchPodError, NoSuchContainerError: nothing answers to it.
+            AmbiguousReferenceError: more than one does.
+        """
+        from podcore.container import Container
+        from podcore.operations.find import container
+
+        return Container(self, *container(self.host, reference))
+
+    def check(self, repair: bool = False) -> list[str]:  # noqa: FBT001, FBT002 -- given by name
+        """Looks for damage in the state and for what dead workers left behind.
+
+        Args:
+            repair: finish what they began, as the next verb on each container would.
+
+        Returns:
+            What was found, as sentences; with ``repair`` each says what was done about it.
+
+        Raises:
+            StoreCorruptError: the database can't be read at all.
+        """
+        from podcore.operations.check import check
+
+        return check(self.host, repair=repair)
+
+    def close(self) -> None:
+        """Closes what it has open. Stops nothing. Idempotent."""
+        with self._opening:
+            self._closed = True
+            host, self._host = self._host, None
+        if host is not None:
+            host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Engine(root={self.root!r}, run_root={self.run_root!r})"
+
+
+def _directory(given: object, what: str, variable: str, otherwise: str) -> str:
+    path = os.environ.get(variable) or otherwise if given is None else _text(given, what)
+    return os.path.abspath(path)
+
+
+def _program(given: object, what: str, variable: str | None) -> str | None:
+    if given is None:
+        return (os.environ.get(variable) or None) if variable else None
+    return _text(given, what)
+
+
+def _text(given: object, what: str) -> str:
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidArgumentError(f"{what}: `{given!r}` is no path")
+    return text
+
+
+def _cgroup(given: object) -> str:
+    path = os.environ.get("PODCORE_CGROUP_PARENT") or "podcore" if given is None else given
+    if not isinstance(path, str) or _CGROUP.fullmatch(path.strip("/")) is None:
+        raise InvalidArgumentError(
+            f"cgroup_parent: `{path!r}` is no cgroup\n"
+            "hint: a path below the root of the hierarchies, such as `podcore` or `ci/podcore`"
+        )
+    return path.strip("/")
+
+
+def _workers(given: object) -> int:
+    if given is None:
+        return max(4, 2 * (os.cpu_count() or 1))
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= _MOST_WORKERS:
+        raise InvalidArgumentError(f"max_workers: `{given!r}` is not from 1 to {_MOST_WORKERS}")
+    return given
+
+
+def _several(given: Iterable[str], what: str) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise InvalidArgumentError(f"{what}: `{given!r}` must be a list of strings")
+    return tuple(given)

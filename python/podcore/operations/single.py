@@ -1,0 +1,194 @@
+"""The verbs of one container, under the lock of its pod as the batch verbs are.
+
+A batch ignores a container that a verb does not apply to; here, whoever names one is told.
+"""
+
+import math
+import select
+import time
+from collections.abc import Callable
+
+from podcore._core import LockSession
+from podcore.backend import Host
+from podcore.errors import ContainerStateError
+from podcore.lifecycle import kill as lifecycle_kill
+from podcore.lifecycle import pause as lifecycle_pause
+from podcore.lifecycle import start as lifecycle_start
+from podcore.lifecycle import stop as lifecycle_stop
+from podcore.lifecycle.step import Step
+from podcore.lifecycle.stop import Stopping
+from podcore.model import ContainerStatus
+from podcore.names import short
+from podcore.observe import truth
+from podcore.operations.find import current
+from podcore.operations.snapshot import pod_lock, snapshot
+from podcore.operations.stop import check_timeout
+from podcore.records import ContainerRecord, PodRecord
+from podcore.report import Outcome
+from podcore.signals import parse_signal
+
+_UP = (ContainerStatus.RUNNING,)
+_STARTABLE = (ContainerStatus.CONFIGURED, ContainerStatus.CREATED, ContainerStatus.EXITED)
+_RESTARTABLE = (*_STARTABLE, ContainerStatus.RUNNING, ContainerStatus.STOPPING)
+_SIGNALLED = (ContainerStatus.RUNNING, ContainerStatus.STOPPING)
+
+
+def start(host: Host, which: ContainerRecord) -> None:
+    """Starts a container whose dependencies are running; one that runs already is fine.
+
+    Raises:
+        ContainerStateError: it is paused.
+        PodcoreError: as ``lifecycle.start.start``.
+    """
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"start container {record.name} of") as session:
+        _start_infra(host, session, pod)
+        step = lifecycle_start.start(host, session, record, pod)
+        _expect(host, record, step, "started", fine=_UP, wanted=_STARTABLE)
+
+
+def stop(host: Host, which: ContainerRecord, timeout: float | None) -> None:
+    """Stops a container; one that does not run is fine.
+
+    Raises:
+        InvalidArgumentError: the timeout is not acceptable.
+        ContainerStateError: it is paused.
+        StopTimeoutError: it is still there after SIGKILL.
+    """
+    seconds = check_timeout(timeout)
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"stop container {record.name} of") as session:
+        step = _stop(host, session, record, seconds)
+        _expect(host, record, step, "stopped", fine=_STARTABLE, wanted=_SIGNALLED)
+
+
+def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
+    """Stops a container and starts it again; one that does not run is started.
+
+    Raises:
+        InvalidArgumentError: the timeout is not acceptable.
+        ContainerStateError: it is paused or unknown; nothing was touched.
+        PodcoreError: as ``stop`` and ``start``.
+    """
+    seconds = check_timeout(timeout)
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"restart container {record.name} of") as session:
+        state = truth(host, record).state
+        if state not in _RESTARTABLE:
+            raise _refusal(record, state, "restarted", _RESTARTABLE)
+        _stop(host, session, record, seconds)
+        _start_infra(host, session, pod)
+        satisfies = lifecycle_start.SATISFIES_RESTART
+        step = lifecycle_start.start(host, session, record, pod, satisfies)
+        _expect(host, record, step, "restarted", fine=_UP, wanted=_RESTARTABLE)
+
+
+def kill(host: Host, which: ContainerRecord, signal: object) -> None:
+    """Sends a signal to a container's process.
+
+    Raises:
+        InvalidArgumentError: there is no such signal; nothing was sent.
+        ContainerStateError: it does not run.
+    """
+    number = parse_signal(signal)
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"kill container {record.name} of") as session:
+        step = lifecycle_kill.kill(host, session, record, number)
+        _expect(host, record, step, "killed", fine=(), wanted=_SIGNALLED)
+
+
+def pause(host: Host, which: ContainerRecord) -> None:
+    """Freezes a container; one that is paused is fine.
+
+    Raises:
+        ContainerStateError: it does not run.
+    """
+    paused = (ContainerStatus.PAUSED,)
+    _simple(host, which, "pause", lifecycle_pause.pause, fine=paused, wanted=_UP)
+
+
+def unpause(host: Host, which: ContainerRecord) -> None:
+    """Thaws a container; one that runs is fine.
+
+    Raises:
+        ContainerStateError: it is not paused.
+    """
+    paused = (ContainerStatus.PAUSED,)
+    _simple(host, which, "unpause", lifecycle_pause.unpause, fine=_UP, wanted=paused)
+
+
+def _simple(
+    host: Host,
+    which: ContainerRecord,
+    verb: str,
+    act: Callable[[Host, LockSession, ContainerRecord], Step],
+    *,
+    fine: tuple[ContainerStatus, ...],
+    wanted: tuple[ContainerStatus, ...],
+) -> None:
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"{verb} container {record.name} of") as session:
+        step = act(host, session, record)
+        _expect(host, record, step, f"{verb}d", fine=fine, wanted=wanted)
+
+
+def _start_infra(host: Host, session: LockSession, pod: PodRecord) -> None:
+    """Starts the infra container, whose namespaces this one may join; its lock is released then."""
+    infra = snapshot(host, pod).infra
+    if infra is not None:
+        lifecycle_start.start(host, session, infra, pod)
+
+
+def _stop(host: Host, session: LockSession, which: ContainerRecord, seconds: float | None) -> Step:
+    begun = lifecycle_stop.begin_stop(host, session, which, seconds)
+    if isinstance(begun, Step):
+        return begun
+    try:
+        _wait(begun)
+        return lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
+    finally:
+        begun.close()
+
+
+def _wait(stopping: Stopping) -> None:
+    """Waits until the process is dead or its time is up."""
+    if stopping.pidfd is None:
+        return
+    poll = select.poll()
+    poll.register(stopping.pidfd, select.POLLIN)
+    while (left := stopping.until - time.monotonic()) > 0:
+        # In steps of a day at most: poll counts milliseconds in 32 bits.
+        if poll.poll(min(math.ceil(left * 1000), 86_400_000) if left != math.inf else None):
+            return
+
+
+def _expect(
+    host: Host,
+    which: ContainerRecord,
+    step: Step,
+    done: str,
+    *,
+    fine: tuple[ContainerStatus, ...],
+    wanted: tuple[ContainerStatus, ...],
+) -> None:
+    if step.outcome is not Outcome.IGNORED:
+        return
+    state = truth(host, current(host, which)[1]).state
+    if state not in fine:
+        raise _refusal(which, state, done, wanted)
+
+
+def _refusal(
+    which: ContainerRecord,
+    state: ContainerStatus,
+    done: str,
+    wanted: tuple[ContainerStatus, ...],
+) -> ContainerStateError:
+    listed = ", ".join(wanted[:-1]) + (" or " if len(wanted) > 1 else "") + wanted[-1]
+    hint = "unpause it first" if state is ContainerStatus.PAUSED else f"it must be {listed}"
+    return ContainerStateError(
+        f"container `{which.name}` ({short(which.id)}) is {state}: it can't be {done}\n"
+        f"hint: {hint}",
+        state,
+        wanted,
+    )
