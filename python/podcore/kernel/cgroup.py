@@ -290,10 +290,8 @@ class Cgroup:
         if directory is None and self.hierarchies.unified is not None:
             events = cgroupfs.find(f"{self.hierarchies.unified}/{self.path}/cgroup.events")
             return events is not None and b"\npopulated 1" in b"\n" + events
-        directory = directory or self.directories()[0]
-        if cgroupfs.processes(directory):
-            return True
-        return any(cgroupfs.processes(each) for each in cgroupfs.tree(directory)[1:])
+        tree = cgroupfs.tree(directory or self.directories()[0])
+        return any(cgroupfs.processes(each) for each in tree)
 
     def frozen(self) -> bool:
         """Says whether it is frozen, by itself or from above; one that is not there isn't."""

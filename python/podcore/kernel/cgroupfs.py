@@ -60,10 +60,17 @@ def exists(directory: str) -> bool:
     return os.access(directory, os.F_OK)
 
 
-def children(directory: str) -> list[str]:
-    """Returns the paths of the cgroups right below one, sorted; none when it is not there."""
+def tree(directory: str) -> list[str]:
+    """Returns a cgroup's directory and those of all below it, parents first; [] when missing."""
     if not exists(directory):
         return []
+    found = [directory]
+    for each in found:
+        found.extend(_children(each))
+    return found
+
+
+def _children(directory: str) -> list[str]:
     try:
         # A directory is linked by its parent, itself and each directory in it. Most have none,
         # and listing the many files of a cgroup costs ten times as much as this.
@@ -77,18 +84,8 @@ def children(directory: str) -> list[str]:
         raise
 
 
-def tree(directory: str) -> list[str]:
-    """Returns a cgroup's directory and those of all cgroups below it, parents first."""
-    found = [directory]
-    for each in found:
-        found.extend(children(each))
-    return found
-
-
 def processes(directory: str) -> set[int]:
     """Returns the processes in a cgroup itself, without those below; none when it is not there."""
-    if not exists(directory):
-        return set()
     try:
         data = read(f"{directory}/cgroup.procs")
     except OSError as error:
