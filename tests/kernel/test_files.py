@@ -193,14 +193,14 @@ def test_links_in_a_tree_are_removed_and_not_followed(tmp_path: Path) -> None:
 
 def test_a_tree_deeper_than_a_path_can_be_long_is_removed(tmp_path: Path) -> None:
     at = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    for _ in range(1500):
-        os.mkdir("tree", dir_fd=at)
-        below = os.open("tree", os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+    for _ in range(600):
+        os.mkdir("directory", dir_fd=at)
+        below = os.open("directory", os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
         os.close(at)
         at = below
     os.close(at)
     before = os.listdir("/proc/self/fd")
-    files.remove_tree(f"{tmp_path}/tree")
+    files.remove_tree(f"{tmp_path}/directory")
     assert os.listdir(tmp_path) == []
     assert os.listdir("/proc/self/fd") == before
 
