@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from podcore.errors import InvalidArgumentError, StoreError, UnsupportedError
+from podcore.model import DEFAULT_SHARE
 from podcore.places import Places
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Engine:
         self,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
-        share: Iterable[str] = (),
+        share: Iterable[str] = DEFAULT_SHARE,
         hostname: str | None = None,
         infra: bool = True,  # noqa: FBT001, FBT002 -- podman's word, given by name
         **limits: Any,
@@ -133,7 +134,7 @@ class Engine:
             name: unique in the engine, 1 to 128 of ``a-zA-Z0-9_.-``; generated when None.
             labels: for users and filters.
             share: namespaces that its containers share: of ``ipc``, ``net``, ``uts``, ``pid`` and
-                ``cgroup``.
+                ``cgroup``; ``()`` for none.
             hostname: of all containers that share ``uts``; default: the name.
             infra: a process holds the shared namespaces.
             limits: the fields of ``Limits``, for all its containers together: ``memory=`` and

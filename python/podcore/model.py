@@ -192,6 +192,10 @@ class ContainerSpec:
     log_size_max: int | None = None
 
 
+DEFAULT_SHARE = ("ipc", "net", "uts")
+"""What the containers of a pod share unless asked otherwise (podman's and Kubernetes' set)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
     """What a pod is asked to be: the keywords of ``Engine.create_pod``.
@@ -200,7 +204,7 @@ class PodSpec:
         name: unique in the engine; generated when None.
         labels: for users and filters.
         share: namespaces that its containers share: of ``ipc``, ``net``, ``uts``, ``pid``,
-            ``cgroup``.
+            ``cgroup``; ``()`` for none.
         hostname: of all containers that share ``uts``; default: the pod's name.
         infra: a process holds the shared namespaces; False pins them by bind mounts instead.
         limits: of all its containers together.
@@ -208,7 +212,7 @@ class PodSpec:
 
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    share: Sequence[str] = ()
+    share: Sequence[str] = DEFAULT_SHARE
     hostname: str | None = None
     infra: bool = True
     limits: Limits = field(default_factory=Limits)
