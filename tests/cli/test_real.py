@@ -55,7 +55,7 @@ def test_run_follows_its_container_and_ends_as_it_does(site):
 
     done = run("sh", "-c", "echo out; echo err >&2; exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
-    assert run("sh", "-c", "kill -9 $$").returncode == 137
+    assert run("sh", "-c", "kill -9 $$", flags=["--init"]).returncode == 137
     assert run("/bin/no-such-command").returncode == 127
     assert run("/etc/passwd").returncode == 126
     assert json.loads(site.cli("ps", "-a", "--json").stdout) == []

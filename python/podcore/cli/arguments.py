@@ -1,7 +1,7 @@
 """The parsers: global options, and flags that several verbs share."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -14,9 +14,12 @@ JSON = ("json",)
 class Parser(argparse.ArgumentParser):
     """A parser that says ``Error:`` as all of podcore does, and takes no abbreviations."""
 
-    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
+    def __init__(
+        self, prog: str, description: str, epilog: str | None = None, usage: str | None = None
+    ) -> None:
         super().__init__(
             prog=prog,
+            usage=usage,
             description=description,
             epilog=epilog,
             allow_abbrev=False,
@@ -69,6 +72,20 @@ def add_global_options(parser: argparse.ArgumentParser, *, nested: bool = False)
         default=default,
         help="the same as `--format json`",
     )
+
+
+_WITH_VALUE = {"--root", "--runroot", "--runtime", "--cgroup-parent", "--format"}
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the global options at the beginning of a command line, and the rest of it.
+
+    argparse can't: it takes a ``--`` out that belongs to the verb.
+    """
+    index = 0
+    while index < len(argv) and argv[index].startswith("-"):
+        index += 2 if argv[index] in _WITH_VALUE else 1
+    return list(argv[:index]), list(argv[index:])
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

@@ -6,14 +6,14 @@ Only the module of the verb that was asked for is imported.
 import os
 import signal
 import sys
-from argparse import REMAINDER, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 from podcore.cli import output
-from podcore.cli.arguments import TEMPLATE, Parser, Verb, add_global_options
+from podcore.cli.arguments import TEMPLATE, Parser, Verb, add_global_options, split
 from podcore.cli.context import Context
 from podcore.cli.selection import FAILED, UsageError
 from podcore.errors import PodcoreError
@@ -116,50 +116,49 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
-    parser = Parser("podcore", "A container engine for pods.")
+    parser = Parser("podcore", "A container engine for pods.", usage="podcore [OPTION…] COMMAND …")
     parser.add_argument("--version", action="store_true", help="print the version")
     add_global_options(parser)
-    parser.add_argument("verb", nargs="?", metavar="COMMAND", help="see below")
-    parser.add_argument("arguments", nargs=REMAINDER, help="its arguments")
-    if not argv or argv[0] in {"-h", "--help", "help"}:
+    leading, rest = split(argv)
+    if not argv or {"-h", "--help"} & set(leading) or rest[:1] == ["help"]:
         parser.epilog = _commands()
         parser.print_help(None if argv else sys.stderr)
         return 0 if argv else USAGE
-    options = parser.parse_args(argv)
+    options = parser.parse_args(leading)
     if options.version:
         from podcore.cli.system import version_text
 
         output.line(version_text())
         return 0
-    if options.verb is None:
+    if not rest:
         parser.error("a command is missing")
-    name, rest = options.verb, list(options.arguments)
-    del options.verb, options.arguments, options.version
-    name = _ALIASES.get(name, name)
+    name = _ALIASES.get(rest[0], rest[0])
     if name in _NOUNS:
-        return _noun(name, rest, options)
+        return _noun(name, rest[1:], options)
     module = "podcore.cli.container" if name in _SHORTCUTS else _PROGRAM.get(name)
     if module is None:
         parser.error(f"there is no command `{name}`")
-    return _run(f"podcore {name}", _verbs(module)[name], rest, options)
+    return _run(f"podcore {name}", _verbs(module)[name], rest[1:], options)
 
 
 def _noun(noun: str, arguments: list[str], options: Namespace) -> int:
     module, summary = _NOUNS[noun]
     verbs = _verbs(module)
-    parser = Parser(f"podcore {noun}", f"{summary[0].upper()}{summary[1:]}.", _list_verbs(verbs))
+    parser = Parser(
+        f"podcore {noun}",
+        f"{summary[0].upper()}{summary[1:]}.",
+        epilog=_list_verbs(verbs),
+        usage=f"podcore {noun} [OPTION…] COMMAND …",
+    )
     add_global_options(parser, nested=True)
-    parser.add_argument("verb", metavar="COMMAND", help="see below")
-    parser.add_argument("arguments", nargs=REMAINDER, help="its arguments")
-    if not arguments:
+    leading, rest = split(arguments)
+    parser.parse_args(leading, options)
+    if not rest:
         parser.print_help(sys.stderr)
         return USAGE
-    parser.parse_args(arguments, options)
-    name, rest = options.verb, list(options.arguments)
-    del options.verb, options.arguments
-    if name not in verbs:
-        parser.error(f"there is no command `{noun} {name}`")
-    return _run(f"podcore {noun} {name}", verbs[name], rest, options)
+    if rest[0] not in verbs:
+        parser.error(f"there is no command `{noun} {rest[0]}`")
+    return _run(f"podcore {noun} {rest[0]}", verbs[rest[0]], rest[1:], options)
 
 
 def _run(prog: str, verb: Verb, arguments: list[str], options: Namespace) -> int:

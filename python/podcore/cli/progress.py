@@ -66,6 +66,7 @@ class Progress:
 
 def _rows(stream: TextIO) -> int:
     try:
-        return os.get_terminal_size(stream.fileno()).lines
+        # Some terminals do not know their size and say 0.
+        return os.get_terminal_size(stream.fileno()).lines or 24
     except OSError:
         return 0
