@@ -9,6 +9,7 @@ from podcore.errors import (
     InvalidArgumentError,
     PodcoreError,
 )
+from podcore.kernel.devices import take_back_null
 from podcore.kernel.exhaustion import typed
 from podcore.kernel.files import make_below, make_directory, remove_tree
 from podcore.lifecycle import home, infra
@@ -123,6 +124,7 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
         ),
         Deadline.after(CREATE_TIMEOUT),
     )
+    take_back_null()
     return launched.monitor, launched.init
 
 

@@ -27,7 +27,7 @@ from podcore.errors import (
 from podcore.kernel import command as programs
 from podcore.kernel.cgroup import Cgroup
 from podcore.kernel.files import make_directory, remove_tree, write_atomic
-from podcore.lifecycle.streams import Collected, collect
+from podcore.lifecycle.streams import Collected, collect, nothing_to_read
 from podcore.model import ContainerStatus, ExecResult
 from podcore.names import short
 from podcore.observe import truth
@@ -89,13 +89,13 @@ def run_attached(host: Host, which: ContainerRecord, wanted: Exec, fds: Mapping[
         host: of the engine.
         which: the container.
         wanted: what to run.
-        fds: what its descriptors 0, 1 and 2 are; /dev/null where left out.
+        fds: what its descriptors 0, 1 and 2 are; 0 at its end, the others /dev/null where left out.
 
     Raises:
         As ``run``.
     """
-    with _prepared(host, which, wanted) as prepared:
-        prepared.start(fds)
+    with _prepared(host, which, wanted) as prepared, nothing_to_read() as nothing:
+        prepared.start({0: nothing, **fds})
         return prepared.wait(None)
 
 

@@ -112,11 +112,12 @@ def collect(
 
     Args:
         start: is given the child's descriptors and returns the child.
-        stdin: what it reads; None for /dev/null.
+        stdin: what it reads; None for nothing.
     """
     ours: list[int] = []
     theirs: list[int] = []
     collected: Collected | None = None
+    feeding: int | None = None
     try:
         fds: dict[int, int] = {}
         for number in (1, 2):
@@ -125,17 +126,17 @@ def collect(
             theirs.append(writing)
             os.set_blocking(reading, False)
             fds[number] = writing
-        feeding: int | None = None
-        if stdin is not None:
-            reading, feeding = os.pipe2(os.O_CLOEXEC)
-            theirs.append(reading)
-            os.set_blocking(feeding, False)
-            fds[0] = reading
+        # Also when there is nothing to read: crun 1.8.1 makes the user that a command runs as the
+        # owner of its stdin, and that must not be the host's /dev/null.
+        reading, feeding = os.pipe2(os.O_CLOEXEC)
+        theirs.append(reading)
+        os.set_blocking(feeding, False)
+        fds[0] = reading
         child = start(fds)
         collected = Collected(child, feeding, stdin or b"", ours[0], ours[1])
         while theirs:
             os.close(theirs.pop())
-        if feeding is not None and not stdin:
+        if not stdin:
             collected.close_stdin()
         yield collected
     finally:
@@ -143,3 +144,16 @@ def collect(
             os.close(descriptor)
         if collected is not None:
             collected.close_stdin()
+        elif feeding is not None:
+            os.close(feeding)
+
+
+@contextmanager
+def nothing_to_read() -> Iterator[int]:
+    """Gives a descriptor that is at its end, to be a command's stdin instead of /dev/null."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.close(writing)
+    try:
+        yield reading
+    finally:
+        os.close(reading)
