@@ -1,6 +1,5 @@
 """A pod of 50 sleeping containers on real runtimes, beside the floor."""
 
-import os
 import statistics
 
 import pytest
@@ -22,7 +21,7 @@ def count(benchmark):
 @pytest.fixture
 def pod(site, count):
     with site.engine(max_workers=WORKERS) as engine:
-        pod = engine.create_pod("bench")
+        pod = engine.create_pod("bench", infra=False)
         for number in range(count):
             pod.create_container(
                 f"c{number}",
@@ -41,11 +40,7 @@ def states(pod):
 def test_start(benchmark, site, pod, count):
     rounds = 1 if benchmark.disabled else 5
     pod.start()
-    configs = [
-        os.path.join(directory, "config.json")
-        for directory, _, files in sorted(os.walk(site.root))
-        if "config.json" in files
-    ]
+    configs = [f"{site.root}/containers/{c.id}/bundle/config.json" for c in pod.containers()]
     assert len(configs) == count
     floor = Floor(f"{site.base}/f", site.runtime, configs)
     floors = []
