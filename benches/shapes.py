@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise
 
 Dependencies = dict[str, list[str]]
 
@@ -44,9 +43,9 @@ def layered_shape(count: int) -> Dependencies:
 
 
 def chain_shape(count: int) -> Dependencies:
-    """Each node depends on the one before it."""
+    """Each node depends on the three before it, so that there is one way through."""
     names = ids(count)
-    return {names[0]: []} | {after: [before] for before, after in pairwise(names)}
+    return {name: names[max(0, i - DEPENDENCIES) : i] for i, name in enumerate(names)}
 
 
 SHAPES: Mapping[str, Callable[[int], Dependencies]] = {

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use super::errors::{error, guarded};
-use super::mapping::{self, Contents, Keys};
+use super::keys::Keys;
+use super::mapping::{self, Contents};
 use super::traverse::Traversal;
 use crate::error::Cycle;
 use crate::graph::{Graph, NumberTable};
@@ -50,7 +51,7 @@ impl Ids {
             let index = self.keys.index(py)?;
             self.index.get_or_init(|| index)
         };
-        self.keys.find(py, index, id)
+        self.keys.find(index, id)
     }
 }
 

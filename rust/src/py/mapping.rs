@@ -21,27 +21,27 @@ use std::mem::take;
 use std::ops::Range;
 use std::ptr;
 
-use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyList, PyMapping, PySet, PyString};
+use pyo3::types::{PyDict, PyString};
 
-use super::errors::error;
+use super::addresses::Addresses;
+use super::general::to_builtin_types;
+use super::keys::Keys;
 use crate::error::TooLarge;
 use crate::graph::{NumberTable, Rows};
 
 /// How many keys are read at a time.
-const KEYS: usize = 64;
+pub(super) const KEYS: usize = 64;
 /// How many rows are read at a time.
-const ROWS: usize = 128;
+const ROWS: usize = 32;
 /// How many look-ups by address are under way at a time.
 const ITEMS: usize = 128;
 /// How many look-ups by content are in one stage at a time.
 const LOOKUPS: usize = 16;
 /// How many rows may pass before a wrong guess about the input is noticed.
 const SAMPLES: usize = 8;
-/// How far ahead objects are fetched in plain walks over them.
-const AHEAD: usize = 16;
 /// Working memory up to this size stays with the thread for the next graph.
 const KEPT_BYTES: usize = 256 * 1024;
 /// Rows up to this length are searched for duplicates one by one.
@@ -77,139 +77,6 @@ pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
         .ok_or_else(|| PyRuntimeError::new_err("the copy of a mapping changed while being read"))?;
     contents.keys.shown = Some(originals);
     Ok(contents)
-}
-
-/// The caller's own strings by node number.
-pub(super) struct Keys {
-    /// Exact str, to be compared.
-    names: Vec<Py<PyString>>,
-    /// What the caller gave, where that was something else than exact str.
-    shown: Option<Vec<Py<PyString>>>,
-}
-
-impl Keys {
-    pub(super) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    /// Returns the string that the caller gave.
-    pub(super) fn get<'py>(&self, py: Python<'py>, node: u32) -> &Bound<'py, PyString> {
-        self.shown.as_ref().unwrap_or(&self.names)[node as usize].bind(py)
-    }
-
-    /// Returns a new list of some of the strings.
-    pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        let strings = self.shown.as_ref().unwrap_or(&self.names);
-        // SAFETY: `PyList_New` returns a new list or null with an exception set.
-        let list = unsafe {
-            Bound::from_owned_ptr_or_err(py, ffi::PyList_New(nodes.len().cast_signed()))?
-                .cast_into_unchecked::<PyList>()
-        };
-        for (place, &node) in nodes.iter().enumerate() {
-            if let Some(&later) = nodes.get(place + AHEAD) {
-                prefetch(strings[later as usize].as_ptr());
-            }
-            let string = strings[node as usize].clone_ref(py).into_ptr();
-            // SAFETY: nobody else knows the list yet, `place` is within it, and the call takes
-            // over the reference that was just made.
-            unsafe { ffi::PyList_SetItem(list.as_ptr(), place.cast_signed(), string) };
-        }
-        Ok(list)
-    }
-
-    /// Returns a table for `find`.
-    pub(super) fn index(&self, py: Python<'_>) -> PyResult<NumberTable> {
-        let mut table = NumberTable::default();
-        self.fill_by_content(py, &mut table)?;
-        Ok(table)
-    }
-
-    /// Returns the number of a str of equal content.
-    pub(super) fn find(
-        &self,
-        py: Python<'_>,
-        index: &NumberTable,
-        id: &Bound<'_, PyString>,
-    ) -> PyResult<Option<u32>> {
-        let id = exact(id)?;
-        let hash = content_hash(py, id.as_ptr())?;
-        Ok(index.find(hash, hash as u32, |number| self.equal(number, id.as_ptr())))
-    }
-
-    fn fill_by_content(&self, py: Python<'_>, table: &mut NumberTable) -> PyResult<()> {
-        table.reset(self.names.len());
-        for begin in (0..self.names.len()).step_by(KEYS) {
-            let names = &self.names[begin..self.names.len().min(begin + KEYS)];
-            for name in names {
-                prefetch(name.as_ptr());
-            }
-            insert_by_content(py, table, names, begin)?;
-        }
-        Ok(())
-    }
-
-    /// Returns whether a key and another exact str have the same content.
-    #[inline]
-    fn equal(&self, number: u32, other: *mut ffi::PyObject) -> bool {
-        let name = self.names[number as usize].as_ptr();
-        // SAFETY: both are exact str and alive: comparing them runs no Python code, and cannot
-        // fail as they have been hashed before.
-        name == other || unsafe { ffi::PyUnicode_Compare(name, other) == 0 }
-    }
-}
-
-impl Drop for Keys {
-    /// Drops the references faster than one by one; without an interpreter they drop themselves.
-    fn drop(&mut self) {
-        if self.names.len() <= AHEAD {
-            return;
-        }
-        Python::try_attach(|py| {
-            for mut strings in [Some(take(&mut self.names)), self.shown.take()]
-                .into_iter()
-                .flatten()
-            {
-                while let Some(string) = strings.pop() {
-                    if let Some(place) = strings.len().checked_sub(AHEAD) {
-                        prefetch(strings[place].as_ptr());
-                    }
-                    string.drop_ref(py);
-                }
-            }
-        });
-    }
-}
-
-/// Where a str object is in memory, as the key of a table.
-///
-/// Objects outside the part of memory that tags can tell apart have tag 0, which is never entered;
-/// such strings are found by content.
-#[derive(Clone, Copy)]
-struct Addresses {
-    base: usize,
-}
-
-impl Addresses {
-    /// How objects of the interpreter are aligned on 64-bit machines, in bytes, as a power of 2.
-    const ALIGNMENT: u32 = 4;
-
-    /// Returns a numbering of the memory around an object, 32 GiB on either side.
-    fn around(object: *mut ffi::PyObject) -> Self {
-        let reach = 1_usize.checked_shl(31 + Self::ALIGNMENT).unwrap_or(0);
-        Self {
-            base: (object.addr() >> Self::ALIGNMENT << Self::ALIGNMENT).wrapping_sub(reach),
-        }
-    }
-
-    #[inline]
-    fn tag(self, object: *mut ffi::PyObject) -> u32 {
-        // What is not aligned ends up beyond the reach of 32 bits, as what is too far away does.
-        let distance = object
-            .addr()
-            .wrapping_sub(self.base)
-            .rotate_right(Self::ALIGNMENT);
-        u32::try_from(distance).unwrap_or(0)
-    }
 }
 
 /// Working memory of a read, kept by the thread while it is small: a graph of ten nodes would
@@ -529,10 +396,8 @@ impl<'py, 's> Reader<'py, 's> {
             }
             for &place in &missed[stage(step, 1)] {
                 // SAFETY: alive, as its list is, or as it is in `held_items`.
-                if unsafe { ffi::PyUnicode_CheckExact(items[place]) } == 0 {
-                    return Err(Stop::OtherType);
-                }
-                let hash = content_hash(py, items[place])?;
+                let item = unsafe { Borrowed::from_ptr(py, items[place]) };
+                let hash = content_hash(&*item.cast_exact().map_err(|_| Stop::OtherType)?)?;
                 prefetch(table.slot(hash));
                 hashes.push(hash);
             }
@@ -544,7 +409,9 @@ impl<'py, 's> Reader<'py, 's> {
                 }
             }
             for which in stage(step, 3) {
-                let (hash, item) = (hashes[which], items[missed[which]]);
+                let hash = hashes[which];
+                // SAFETY: likewise, and an exact str, as was seen two steps before.
+                let item = unsafe { Borrowed::from_ptr(py, items[missed[which]]).cast_unchecked() };
                 let number = &mut found[missed[which]];
                 // The candidate is what is sought, but for strings that share half of their hash.
                 if *number != NOT_FOUND && !keys.equal(*number, item) {
@@ -676,7 +543,7 @@ fn only_equal_strings(values: &[*mut ffi::PyObject]) -> bool {
 }
 
 /// Enters some keys, the first of which has a certain number, into a table by content.
-fn insert_by_content(
+pub(super) fn insert_by_content(
     py: Python<'_>,
     table: &mut NumberTable,
     names: &[Py<PyString>],
@@ -684,7 +551,7 @@ fn insert_by_content(
 ) -> PyResult<()> {
     let mut hashes = [0; KEYS];
     for (hash, name) in hashes.iter_mut().zip(names) {
-        *hash = content_hash(py, name.as_ptr())?;
+        *hash = content_hash(name.bind(py))?;
         prefetch(table.slot(*hash));
     }
     for (place, &hash) in hashes[..names.len()].iter().enumerate() {
@@ -768,101 +635,12 @@ fn without_duplicates(py: Python<'_>, strays: &[Stray]) -> PyResult<Vec<(u32, Py
     Ok(unknown)
 }
 
-/// Copies any mapping into a dict of lists, all of exact types; returns the caller's keys too.
-fn to_builtin_types<'py>(
-    mapping: &Bound<'py, PyAny>,
-) -> PyResult<(Bound<'py, PyDict>, Vec<Py<PyString>>)> {
-    let py = mapping.py();
-    let Ok(mapping) = mapping.cast::<PyMapping>() else {
-        let message = format!(
-            "dependencies must be a mapping of str to iterables of str, not {}",
-            mapping.get_type().name()?
-        );
-        return Err(PyTypeError::new_err(message));
-    };
-    let count = mapping.len()?;
-    let plain = PyDict::new(py);
-    let mut originals = Vec::with_capacity(count);
-    for key in mapping.try_iter()? {
-        let key = key?;
-        let Ok(key) = key.cast_into::<PyString>() else {
-            return Err(PyTypeError::new_err(
-                "every key of the dependencies must be a str",
-            ));
-        };
-        let value = mapping.get_item(&key).map_err(|error| {
-            if error.is_instance_of::<PyKeyError>(py) {
-                changed()
-            } else {
-                error
-            }
-        })?;
-        let name = exact(&key)?;
-        if plain.contains(&name)? {
-            let message = format!(
-                "container `{name}` appears more than once among the keys\n\
-                 hint: give all its dependencies under one key"
-            );
-            return Err(error(py, "InvalidArgumentError", (message,)));
-        }
-        plain.set_item(&name, list_of_exact(&name, &value)?)?;
-        originals.push(key.unbind());
-    }
-    if mapping.len()? != count || plain.len() != count {
-        return Err(changed());
-    }
-    Ok((plain, originals))
-}
-
-/// Copies the dependencies of one container into a list of exact str.
-fn list_of_exact<'py>(
-    name: &Bound<'py, PyString>,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyList>> {
-    let py = name.py();
-    let list = PyList::empty(py);
-    if value.is_instance_of::<PyString>() {
-        let message = format!(
-            "the dependencies of container `{name}` are a single str\n\
-             hint: put it into a list, as every letter would count as a dependency otherwise"
-        );
-        return Err(error(py, "InvalidArgumentError", (message,)));
-    }
-    let items = value.try_iter().map_err(|error| {
-        if error.is_instance_of::<PyTypeError>(py) {
-            not_strings(name)
-        } else {
-            error
-        }
-    })?;
-    for item in items {
-        let item = item?;
-        list.append(exact(
-            item.cast::<PyString>().map_err(|_| not_strings(name))?,
-        )?)?;
-    }
-    if value.is_instance_of::<PySet>() || value.is_instance_of::<PyFrozenSet>() {
-        list.sort()?;
-    }
-    Ok(list)
-}
-
-fn not_strings(name: &Bound<'_, PyString>) -> PyErr {
-    PyTypeError::new_err(format!(
-        "the dependencies of container `{name}` must be an iterable of str"
-    ))
-}
-
-fn changed() -> PyErr {
-    PyRuntimeError::new_err("the dependencies were changed while they were read")
-}
-
 fn too_large(error: TooLarge) -> PyErr {
     pyo3::exceptions::PyOverflowError::new_err(error.to_string())
 }
 
 /// Returns the same string as an exact str.
-fn exact<'py>(string: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+pub(super) fn exact<'py>(string: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
     // SAFETY: a live str; the call returns a new reference to an exact one, or null with an
     // exception set.
     unsafe {
@@ -873,13 +651,18 @@ fn exact<'py>(string: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
 
 /// Returns the hash of an exact str.
 #[inline]
-fn content_hash(py: Python<'_>, string: *mut ffi::PyObject) -> PyResult<u64> {
-    // SAFETY: the callers pass exact str that are alive; hashing one runs no Python code.
-    let hash = unsafe { ffi::PyObject_Hash(string) };
-    if hash == -1 {
-        Err(PyErr::fetch(py))
-    } else {
-        Ok(hash.cast_unsigned() as u64)
+pub(super) fn content_hash(string: &Bound<'_, PyString>) -> PyResult<u64> {
+    Ok(string.hash()?.cast_unsigned() as u64)
+}
+
+impl Keys {
+    /// Returns whether a key and another exact str have the same content.
+    #[inline]
+    pub(super) fn equal(&self, number: u32, other: Borrowed<'_, '_, PyString>) -> bool {
+        let (name, other) = (self.names[number as usize].as_ptr(), other.as_ptr());
+        // SAFETY: both are exact str and alive: comparing them runs no Python code, and cannot
+        // fail as they have been hashed before.
+        name == other || unsafe { ffi::PyUnicode_Compare(name, other) == 0 }
     }
 }
 
@@ -896,7 +679,7 @@ unsafe fn is_exact_set(object: *mut ffi::PyObject) -> bool {
 
 /// Asks for the cache line at an address, which may be any.
 #[inline]
-fn prefetch<T>(address: *const T) {
+pub(super) fn prefetch<T>(address: *const T) {
     // SAFETY: a prefetch is a hint; it neither reads nor faults, whatever the address.
     #[cfg(target_arch = "x86_64")]
     unsafe {

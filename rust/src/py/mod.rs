@@ -2,9 +2,12 @@
 
 use pyo3::prelude::*;
 
+mod addresses;
 mod errors;
+mod general;
 mod graph;
 mod kernel;
+mod keys;
 mod lock;
 mod mapping;
 mod traverse;

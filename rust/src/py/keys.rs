@@ -1,0 +1,96 @@
+//! The strings of a graph: the caller's own objects, by number and by content.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+
+use super::mapping::{KEYS, content_hash, exact, insert_by_content, prefetch};
+use crate::graph::NumberTable;
+
+/// How far ahead objects are fetched in plain walks over them.
+const AHEAD: usize = 16;
+
+/// The caller's own strings by node number.
+pub(super) struct Keys {
+    /// Exact str, to be compared.
+    pub(super) names: Vec<Py<PyString>>,
+    /// What the caller gave, where that was something else than exact str.
+    pub(super) shown: Option<Vec<Py<PyString>>>,
+}
+
+impl Keys {
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Returns the string that the caller gave.
+    pub(super) fn get<'py>(&self, py: Python<'py>, node: u32) -> &Bound<'py, PyString> {
+        self.shown.as_ref().unwrap_or(&self.names)[node as usize].bind(py)
+    }
+
+    /// Returns a new list of some of the strings.
+    pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
+        let strings = self.shown.as_ref().unwrap_or(&self.names);
+        let in_order = nodes.iter().enumerate().map(|(place, &node)| {
+            if let Some(&later) = nodes.get(place + AHEAD) {
+                prefetch(strings[later as usize].as_ptr());
+            }
+            strings[node as usize].bind(py)
+        });
+        PyList::new(py, in_order)
+    }
+
+    /// Returns a table for `find`.
+    pub(super) fn index(&self, py: Python<'_>) -> PyResult<NumberTable> {
+        let mut table = NumberTable::default();
+        self.fill_by_content(py, &mut table)?;
+        Ok(table)
+    }
+
+    /// Returns the number of a str of equal content.
+    pub(super) fn find(
+        &self,
+        index: &NumberTable,
+        id: &Bound<'_, PyString>,
+    ) -> PyResult<Option<u32>> {
+        let id = exact(id)?;
+        let hash = content_hash(&id)?;
+        Ok(index.find(hash, hash as u32, |number| {
+            self.equal(number, id.as_borrowed())
+        }))
+    }
+
+    /// Fills a table with the numbers of all keys by content.
+    pub(super) fn fill_by_content(&self, py: Python<'_>, table: &mut NumberTable) -> PyResult<()> {
+        table.reset(self.names.len());
+        for begin in (0..self.names.len()).step_by(KEYS) {
+            let names = &self.names[begin..self.names.len().min(begin + KEYS)];
+            for name in names {
+                prefetch(name.as_ptr());
+            }
+            insert_by_content(py, table, names, begin)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Keys {
+    /// Drops the references faster than one by one; without an interpreter they drop themselves.
+    fn drop(&mut self) {
+        if self.names.len() <= AHEAD {
+            return;
+        }
+        Python::try_attach(|py| {
+            for mut strings in [Some(std::mem::take(&mut self.names)), self.shown.take()]
+                .into_iter()
+                .flatten()
+            {
+                while let Some(string) = strings.pop() {
+                    if let Some(place) = strings.len().checked_sub(AHEAD) {
+                        prefetch(strings[place].as_ptr());
+                    }
+                    string.drop_ref(py);
+                }
+            }
+        });
+    }
+}
