@@ -235,7 +235,7 @@ class LockSession:
 
     @property
     def closed(self) -> bool:
-        """Whether it has been closed."""
+        """Whether it has been closed, as it is in a forked child."""
 
     def close(self) -> None:
         """Releases everything and ends the session; the second time, it does nothing.

@@ -697,8 +697,14 @@ def handler(*_):
         print(error)
     guard.release()
 
+def interrupt():
+    while not any(open(f"/proc/self/task/{t}/comm").read() == "podcore-lock\\n" for t in tasks()):
+        pass
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+tasks = lambda: os.listdir("/proc/self/task")
 signal.signal(signal.SIGUSR1, handler)
-threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+threading.Thread(target=interrupt).start()
 waiter.acquire("pod", 1, timeout=30)
 print(waiter.held)
 """

@@ -117,21 +117,23 @@ impl Session {
 
     /// Releases everything and ends the session; also in a forked child, where it held nothing.
     pub fn close(&self) -> Result<(), LockError> {
-        if !self.table.is_forked() {
-            self.check_thread(false)?;
+        // The child has nothing to close, and a thread that it does not have may be in `state`.
+        if self.table.is_forked() {
+            return Ok(());
         }
+        self.check_thread(false)?;
         let mut state = self.state();
         if state.waiting {
             return Err(LockError::Busy);
         }
         state.closed = true;
-        self.let_go(&mut state);
+        let_go(&mut state, &self.table, &self.author);
         Ok(())
     }
 
-    /// Says whether the session has been closed.
+    /// Says whether the session has been closed, as it is in a forked child.
     pub fn is_closed(&self) -> bool {
-        self.state().closed
+        self.table.is_forked() || self.state().closed
     }
 
     /// Refuses a session that is closed, or was made before a fork.
@@ -168,10 +170,11 @@ impl Session {
             let own = loop {
                 let left = timeout.map(|all| all.saturating_sub(began.elapsed()));
                 let paused = pause(&ticket, left.map_or(PAUSE, |left| left.min(PAUSE)));
+                // Before the outcome: an interrupt must not be lost because the lock came as well.
+                paused?;
                 if let Some(outcome) = ticket.outcome() {
                     break outcome;
                 }
-                paused?;
                 let last = left == Some(Duration::ZERO);
                 if last || self.table.notes.turn(key).is_none_or(|turn| turn > STUCK) {
                     let mut state = self.state();
@@ -319,17 +322,6 @@ impl Session {
         }
     }
 
-    fn let_go(&self, state: &mut State) {
-        if !self.table.is_forked() {
-            for entry in state.held.iter() {
-                self.table.notes.erase(entry.taken.key(), &self.author);
-            }
-        }
-        // Closing the descriptions frees what they have locked.
-        state.held.clear();
-        state.files.fill_with(|| None);
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -337,9 +329,21 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let mut state = self.state();
-        self.let_go(&mut state);
+        let state = self.state.get_mut();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let_go(state, &self.table, &self.author);
     }
+}
+
+/// Closes the descriptions, which frees what they have locked.
+fn let_go(state: &mut State, table: &LockTable, author: &Author) {
+    if !table.is_forked() {
+        for entry in state.held.iter() {
+            table.notes.erase(entry.taken.key(), author);
+        }
+    }
+    state.held.clear();
+    state.files.fill_with(|| None);
 }
 
 /// A wait that is given up when its caller leaves without the lock.

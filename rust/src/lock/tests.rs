@@ -120,6 +120,22 @@ fn an_error_of_the_pause_ends_the_wait_without_the_lock() {
 }
 
 #[test]
+fn an_interrupt_is_not_lost_when_the_lock_comes_at_the_same_time() {
+    let place = Place::new();
+    let table = place.table();
+    let (holder, other) = (session(&table), session(&table));
+    let taken = take(&holder, pod(1), Duration::ZERO).expect("free");
+
+    let result = other.acquire(pod(1), false, None, |ticket, _| {
+        holder.release(taken).expect("held");
+        ticket.pause(LONG);
+        Err(Blocked::Fault(LockError::Busy))
+    });
+    assert!(matches!(result, Err(Blocked::Fault(LockError::Busy))));
+    assert!(!table.is_locked(pod(1)).expect("readable"));
+}
+
+#[test]
 fn a_session_refuses_what_comes_earlier_in_the_order() {
     let place = Place::new();
     let session = session(&place.table());

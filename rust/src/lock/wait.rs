@@ -26,8 +26,8 @@ use super::table::LockTable;
 /// How many waits of one table may have been given up and still be in a queue.
 const MAX_GIVEN_UP: usize = 256;
 
-/// A helper only calls `fcntl`.
-const STACK: usize = 64 * 1024;
+/// A helper only calls `fcntl`; the C library takes thread-local storage from it too.
+const STACK: usize = 128 * 1024;
 
 /// A wait under way.
 #[derive(Debug)]
