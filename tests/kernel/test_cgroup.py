@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +55,34 @@ def test_a_process_that_is_gone_cannot_be_added(real: Cgroup) -> None:
         real.add(child.pid)
     with pytest.raises(ProcessLookupError):
         real.shelter(child.pid)
+
+
+@pytest.mark.contention
+def test_a_parent_that_others_remove_all_the_time_is_made_again(
+    real: Cgroup, sleeping: Sleeping
+) -> None:
+    pid = sleeping()
+    top = real.hierarchies.tops[0]
+    done = threading.Event()
+
+    def remove() -> None:
+        while not done.is_set():
+            for path in (real.path, os.path.dirname(real.path)):
+                try:
+                    os.rmdir(f"{top}/{path}")
+                except OSError:
+                    continue
+
+    others = threading.Thread(target=remove)
+    others.start()
+    try:
+        for _ in range(200):
+            real.create()
+        real.add(pid)
+    finally:
+        done.set()
+        others.join()
+    assert real.procs() == [pid]
 
 
 def test_processes_below_count_too(real: Cgroup, sleeping: Sleeping) -> None:

@@ -165,6 +165,29 @@ def test_making_a_directory_twice_is_fine_and_a_file_in_its_place_is_not(tmp_pat
         files.make_directory(f"{tmp_path}/missing/a")
 
 
+def test_a_missing_parent_is_made_too(tmp_path: Path) -> None:
+    for _ in range(2):
+        files.make_below(f"{tmp_path}/parent", f"{tmp_path}/parent/child")
+    assert os.listdir(f"{tmp_path}/parent") == ["child"]
+    with pytest.raises(FileNotFoundError):
+        files.make_below(f"{tmp_path}/missing/parent", f"{tmp_path}/missing/parent/child")
+
+
+def test_a_file_is_written_anew_only_when_it_changes(tmp_path: Path) -> None:
+    path = f"{tmp_path}/file"
+    files.write_if_changed(path, b"one")
+    first = os.stat(path).st_ino
+    files.write_if_changed(path, b"one")
+    assert os.stat(path).st_ino == first
+    for data in (b"two", b"longer", b""):
+        files.write_if_changed(path, data)
+        assert contents(path) == data
+    os.unlink(path)
+    os.symlink("/etc/hosts", path)
+    files.write_if_changed(path, b"mine")
+    assert not os.path.islink(path)
+
+
 def test_a_tree_is_removed_with_everything_in_it(tmp_path: Path) -> None:
     for directory in ("a/b/c", "a/d", "a/e/f"):
         os.makedirs(f"{tmp_path}/tree/{directory}")

@@ -15,6 +15,8 @@ from podcore.kernel.freezer import FreezerV1, FreezerV2
 if TYPE_CHECKING:
     from podcore.model import Limits, Usage
 
+# Another process may remove an empty parent between two steps; one that does so for ever wins.
+_ATTEMPTS = 100
 # Options of a v1 mount that name no controller.
 _MOUNT_OPTIONS = {
     "rw",
@@ -177,6 +179,14 @@ class Cgroup:
         return top
 
     def _create_below(self, top: str) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._create_once(top)
+            except FileNotFoundError as error:
+                gone = error
+        raise gone
+
+    def _create_once(self, top: str) -> None:
         unified = top == self.hierarchies.unified and self.hierarchies.delegates
         cpuset = top == self.hierarchies.controllers.get("cpuset") and not unified
         directory = f"{top}/{self.path}"
@@ -259,11 +269,14 @@ class Cgroup:
         for top in tops:
             procs = f"{top}/{self.path}/cgroup.procs"
             try:
-                try:
-                    cgroupfs.write(procs, data)
-                except FileNotFoundError:
-                    self._create_below(top)
-                    cgroupfs.write(procs, data)
+                for _ in range(_ATTEMPTS):
+                    try:
+                        cgroupfs.write(procs, data)
+                        break
+                    except FileNotFoundError:
+                        self._create_below(top)
+                else:
+                    raise OSError(errno.ENOENT, "something keeps removing it", procs)
             except ProcessLookupError:
                 raise
             except OSError as error:
