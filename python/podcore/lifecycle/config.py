@@ -56,6 +56,7 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
             resources=limits_to_oci(spec.limits),
             volumes=volumes,
             shm_path=joined.shm_path,
+            id_slot=pod.number,
         )
     )
     return directory
