@@ -305,7 +305,7 @@ def test_logs_go_to_the_stream_they_came_from(engine, cli):
 
     assert cli("logs", "web/db") == (0, "half line\nopen", "bad\n")
     assert cli("logs", "-t", "--names", "web/db").lines[0] == (
-        "1970-01-01T00:00:00.250000Z db half line"
+        "1970-01-01T00:00:00.25Z db half line"
     )
     assert cli("logs", "--until", "1970-01-01T00:00:00.7Z", "web/db").out == "half line\n"
 

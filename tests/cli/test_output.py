@@ -71,6 +71,15 @@ def test_nothing_a_container_writes_controls_a_terminal(monkeypatch):
     assert terminal.text() == ("\\x1b[2J\\x1b]0;title\\x07\\x0d\\x00\\x7f\\x9b31m\\xff ok\ttab €\n")
 
 
+def test_the_line_ends_of_a_containers_terminal_are_plain_ones(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+
+    output.data(b"one\r\ntwo\r\n")
+
+    assert terminal.text() == "one\ntwo\n"
+
+
 def test_a_terminal_gets_raw_bytes_on_request(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -120,7 +129,7 @@ def test_sizes_in_tables_have_units(count, text):
 
 
 def test_times_in_json_are_rfc_3339():
-    assert human.rfc3339(0.5) == "1970-01-01T00:00:00.500000Z"
+    assert human.rfc3339(0.5) == "1970-01-01T00:00:00.5Z"
     assert human.rfc3339(None) == ""
 
 

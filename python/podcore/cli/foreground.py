@@ -67,7 +67,7 @@ def run(context: "Context", options: Namespace) -> int:
         if options.detach:
             output.line(container.id)
             return 0
-        return _follow(container)
+        return _follow(container, raw=options.terminal)
     finally:
         if options.rm:
             container.remove(force=True)
@@ -110,7 +110,7 @@ def _mode_in(root: int, path: str) -> int | None:
         os.close(found)
 
 
-def _follow(container: "Container") -> int:
+def _follow(container: "Container", *, raw: bool) -> int:
     sent: list[int] = []
 
     def forward(number: int) -> None:
@@ -124,7 +124,7 @@ def _follow(container: "Container") -> int:
         follower.send(number)
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    writer = logs.Writer()
+    writer = logs.Writer(raw=raw)
     try:
         for line in follower:
             writer.write(line)

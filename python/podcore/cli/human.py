@@ -30,13 +30,12 @@ def ago(moment: float | None, now: float) -> str:
 
 
 def rfc3339(moment: float | None) -> str:
-    """Returns a moment in UTC as RFC 3339 has it, to the microsecond; "" for none."""
+    """Returns a moment in UTC as ``inspect`` writes it; "" for none."""
     if moment is None:
         return ""
-    from datetime import UTC, datetime
+    from podcore.inspection import rfc3339 as written
 
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
-    return text.replace("+00:00", "Z")
+    return written(moment)
 
 
 def size(count: int | None) -> str:

@@ -35,8 +35,11 @@ def escape(text: str) -> str:
 
 
 def escape_bytes(data: bytes) -> str:
-    """Returns what a container wrote, ready for a terminal; what is no UTF-8 is shown as escapes."""
-    return escape(data.decode("utf-8", "backslashreplace"))
+    """Returns what a container wrote, ready for a terminal; what is no UTF-8 is shown as escapes.
+
+    The carriage return before a line feed, which a container's own terminal adds, is left out.
+    """
+    return escape(data.decode("utf-8", "backslashreplace").replace("\r\n", "\n"))
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -25,7 +25,7 @@ def _pod_row(pod: "Pod") -> dict[str, Any]:
     return {
         "Id": facts.id,
         "Name": facts.name,
-        "Status": facts.state.value,
+        "Status": facts.state.value.capitalize(),
         "Created": human.rfc3339(facts.created),
         "CreatedSeconds": facts.created,
         "InfraId": facts.infra_container_id,
@@ -103,7 +103,7 @@ def pod_columns(*, full: bool, ids: bool, names: bool, status: bool) -> list[Col
     columns = [
         Column("POD ID", lambda row: _short(row["Id"], full=full)),
         Column("NAME", lambda row: str(row["Name"])),
-        Column("STATUS", lambda row: str(row["Status"]).capitalize()),
+        Column("STATUS", lambda row: str(row["Status"])),
         Column("CREATED", lambda row: human.ago(row["CreatedSeconds"], now)),
         Column("INFRA ID", lambda row: _short(row["InfraId"], full=full)),
     ]
