@@ -231,18 +231,23 @@ class PartialFailureError(PodcoreError, ExceptionGroup[Exception]):
     report: "Report"
 
     def __new__(cls, message: str, errors: Mapping[str, Exception], report: "Report") -> Self:
+        """Returns the group, which takes its exceptions from ``errors``."""
         self = super().__new__(cls, message, list(errors.values()))
         self.errors = dict(errors)
         self.report = report
         return self
 
     def __init__(self, message: str, errors: Mapping[str, Exception], report: "Report") -> None:
+        del report  # kept by ``__new__``
         super().__init__(message, list(errors.values()))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Returns what pickle needs: the message alone does not make one."""
         return type(self), (self.message, dict(self.errors), self.report)
 
-    def derive(self, excs: Sequence[Any]) -> ExceptionGroup[Exception]:
+    def derive(  # type: ignore[override]  # the overloads say the same for plain groups
+        self, excs: Sequence[Any]
+    ) -> ExceptionGroup[Exception]:
         """Returns a group of some of the exceptions, as ``split`` and ``subgroup`` ask for.
 
         Where nothing of it belongs to a container (a traceback filter, say), it is a plain group.
