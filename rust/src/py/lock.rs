@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 
 use super::errors::{self, guarded};
 use super::kernel::os_error;
-use crate::lock::{self, Blocked, Holder, Key, Kind, LockError, Session, Taken};
+use crate::lock::{self, Blocked, Holder, Key, Kind, LockError, Session, Taken, Ticket};
 
 impl From<LockError> for PyErr {
     fn from(error: LockError) -> Self {
@@ -93,7 +93,7 @@ fn to_key(kind: &str, number: Option<&Bound<'_, PyAny>>) -> PyResult<Key> {
         invalid(format!("`{number}` is not a lock number: 0 to {max}"))
     };
     let Some(number) = number else {
-        return Key::new(kind, 0).ok_or_else(|| unreachable!());
+        return Ok(Key::of(kind));
     };
     let value = number.extract::<i64>().map_err(|error| {
         if error.is_instance_of::<PyOverflowError>(number.py()) {
@@ -128,9 +128,10 @@ pub(super) struct LockTable {
 #[pymethods]
 impl LockTable {
     #[new]
-    fn new(directory: PathBuf) -> PyResult<Self> {
-        Ok(Self {
-            inner: Arc::new(lock::LockTable::open(directory)?),
+    fn new(py: Python<'_>, directory: PathBuf) -> PyResult<Self> {
+        guarded(py, || {
+            let inner = Arc::new(lock::LockTable::open(directory)?);
+            Ok(Self { inner })
         })
     }
 
@@ -142,9 +143,10 @@ impl LockTable {
 
     /// Begins a session for one thread.
     #[pyo3(signature = (operation = ""))]
-    fn session(&self, operation: &str) -> PyResult<LockSession> {
-        Ok(LockSession {
-            inner: Session::new(Arc::clone(&self.inner), operation)?,
+    fn session(&self, py: Python<'_>, operation: &str) -> PyResult<LockSession> {
+        guarded(py, || {
+            let inner = Session::new(Arc::clone(&self.inner), operation)?;
+            Ok(LockSession { inner })
         })
     }
 
@@ -207,28 +209,28 @@ impl LockSession {
         timeout: Option<f64>,
     ) -> PyResult<LockGuard> {
         let py = slf.py();
-        let (key, timeout) = (to_key(kind, number)?, to_timeout(timeout)?);
-        let taken = slf
-            .get()
-            .inner
-            .acquire(key, shared, timeout, |ticket, at_most| {
-                py.detach(|| ticket.pause(at_most));
-                py.check_signals()
-            })?;
-        Ok(LockGuard {
-            session: slf.clone().unbind(),
-            taken,
+        let pause = |ticket: &Ticket, at_most| {
+            py.detach(|| ticket.pause(at_most));
+            py.check_signals()
+        };
+        guarded(py, || {
+            let (key, timeout) = (to_key(kind, number)?, to_timeout(timeout)?);
+            let taken = slf.get().inner.acquire(key, shared, timeout, pause)?;
+            Ok(LockGuard {
+                session: slf.clone().unbind(),
+                taken,
+            })
         })
     }
 
     /// What this session holds, in order.
     #[getter]
-    fn held(&self) -> PyResult<Vec<(&'static str, u64, bool)>> {
-        let held = self.inner.held()?;
-        Ok(held
-            .into_iter()
-            .map(|(key, shared)| (key.kind().name(), key.number(), shared))
-            .collect())
+    fn held(&self, py: Python<'_>) -> PyResult<Vec<(&'static str, u64, bool)>> {
+        guarded(py, || {
+            let held = self.inner.held()?;
+            let row = |(key, shared): (Key, bool)| (key.kind().name(), key.number(), shared);
+            Ok(held.into_iter().map(row).collect())
+        })
     }
 
     /// Whether the session has been closed.
