@@ -319,7 +319,26 @@ def test_a_bundle_configuration_that_is_no_file_is_refused(tree, kind):
 def test_brackets_inside_strings_are_not_depth():
     from podcore.specs.documents import parse_json
 
-    assert parse_json(json.dumps(["[" * 1000, '"[' * 100]).encode(), "text") is not None
+    assert parse_json(json.dumps(["[" * 1000, '"[' * 100, "\\"]).encode(), "text") is not None
+    with pytest.raises(InvalidArgumentError, match="not JSON"):
+        parse_json(b'["' + b'\\"[' * 1_000_000, "text")
+
+
+@given(st.recursive(st.text() | st.integers(), st.lists, max_leaves=40), st.integers(0, 70))
+def test_depth_is_what_nests_outside_of_strings(value, levels):
+    from podcore.specs.documents import DEPTH_MAX, parse_json
+
+    def depth(value):
+        return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+    for _ in range(levels):
+        value = [value]
+    text = json.dumps(value).encode()
+    if depth(value) <= DEPTH_MAX:
+        assert parse_json(text, "text") == value
+    else:
+        with pytest.raises(InvalidArgumentError, match="levels deep"):
+            parse_json(text, "text")
 
 
 def test_a_bundle_with_a_cgroup_of_its_own_is_refused(tree):

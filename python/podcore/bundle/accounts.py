@@ -71,12 +71,12 @@ def _find_user(rootfs: str, name: str) -> tuple[int, int, str] | None:
 
 
 def _find_group(rootfs: str, name: str) -> int:
+    if name.isdecimal():
+        return int(name)
     for known, number, _ in _groups(rootfs):
         if known == name:
             return number
-    if not name.isdecimal():
-        raise _unknown("group", name, rootfs, "group")
-    return int(name)
+    raise _unknown("group", name, rootfs, "group")
 
 
 def _groups(rootfs: str) -> Iterator[tuple[str, int, list[str]]]:

@@ -17,6 +17,8 @@ from podcore.specs.namespaces import KINDS
 
 OCI_VERSION = "1.0.2"
 _PING = "net.ipv4.ping_group_range"
+# Made once: `json.dumps` makes an encoder for every call that is not the plainest.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _NAMESPACE_TYPES = {"net": "network"}
 
 
@@ -28,7 +30,7 @@ def render(request: BundleRequest) -> str:
             changed for the worse.
         UnsupportedError: the host lacks something that the spec asks for.
     """
-    text = json.dumps(_without_seccomp(request), separators=(",", ":"))
+    text = _encode(_without_seccomp(request))
     spec = request.spec
     if spec.seccomp_profile == UNCONFINED:
         return text

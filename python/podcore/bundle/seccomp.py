@@ -74,7 +74,9 @@ def fragment(profile: str | None, foreign: Sequence[str], capabilities: tuple[st
     )
     text = _resolved.get(key)
     if text is None:
-        resolved = resolve(load(path), architectures, frozenset(capabilities), _kernel_version())
+        resolved = resolve(
+            load(os.path.realpath(path)), architectures, frozenset(capabilities), _kernel_version()
+        )
         text = json.dumps(resolved, separators=(",", ":"))
         if len(_resolved) >= _CACHE_MAX:
             _resolved.clear()
@@ -148,7 +150,7 @@ def _find(profile: str | None) -> tuple[str, os.stat_result]:
     candidates = (SYSTEM_PROFILE, BUILT_IN_PROFILE) if profile is None else (profile,)
     for path in candidates:
         try:
-            return os.path.realpath(path), os.stat(path)
+            return path, os.stat(path)
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from typing import Any, NoReturn
 
@@ -11,6 +12,9 @@ from podcore.specs import values
 CONFIG = "config.json"
 SIZE_MAX = 4 << 20
 DEPTH_MAX = 64
+# One without an end goes to the end of the text; possessive, so that no text takes long.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _TYPES: dict[str, type[object]] = {
     "ociVersion": str,
     "process": dict,
@@ -97,28 +101,14 @@ def read(path: str, what: str, cap: int = SIZE_MAX) -> bytes:
 
 
 def _check_depth(data: bytes, what: str) -> None:
-    # Before the parser, which recurses: brackets inside strings may only make it look deeper, so
-    # count exactly when there are enough of them to matter.
+    # Before the parser, which recurses.
     if data.count(b"[") + data.count(b"{") <= DEPTH_MAX:
         return
     depth = 0
-    inside = escaped = False
-    for byte in data:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise values.refusal(what, f"it is nested more than {DEPTH_MAX} levels deep")
-        elif byte in b"]}":
-            depth -= 1
+    for byte in _STRING.sub(b"", data).translate(None, _NO_BRACKETS):
+        depth += 1 if byte in b"[{" else -1
+        if depth > DEPTH_MAX:
+            raise values.refusal(what, f"it is nested more than {DEPTH_MAX} levels deep")
 
 
 def _object(pairs: list[tuple[str, Any]], what: str) -> dict[str, Any]:
