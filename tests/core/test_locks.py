@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.polling import eventually
 from podcore._core import LockGuard, LockSession, LockTable
 from podcore.errors import (
     InvalidArgumentError,
@@ -466,6 +467,27 @@ def test_repeated_timeouts_leave_one_wait_behind(table: LockTable) -> None:
     assert open_files(table) == files
     guard.release()
     waiter.acquire("pod", 1, timeout=30)
+
+
+def test_waits_that_were_given_up_are_bounded(table: LockTable) -> None:
+    holder, waiter = table.session(), table.session()
+    limit = 256
+    numbers = range(limit + 1)
+    for number in numbers:
+        holder.acquire("container", number)
+    for number in range(limit):
+        with pytest.raises(LockTimeoutError):
+            waiter.acquire("container", number, timeout=0.0001)
+    with pytest.raises(LockError, match="given up"):
+        waiter.acquire("container", limit, timeout=0.0001)
+    # A wait for one of the others takes over what it has left behind.
+    with pytest.raises(LockTimeoutError):
+        waiter.acquire("container", 0, timeout=0.0001)
+    holder.close()
+    for number in numbers:
+        waiter.acquire("container", number, timeout=30)
+    waiter.close()
+    eventually(lambda: open_files(table) == 0)
 
 
 def test_holder_is_unknown_once_it_has_let_go(table: LockTable) -> None:

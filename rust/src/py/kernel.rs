@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::errors::guarded;
 use crate::kernel::{mounts, paths, process};
 
 /// Returns the `OSError`, of the class that belongs to the errno, about a path.
@@ -24,8 +25,16 @@ pub(super) fn os_error(errno: i32, path: &Path) -> PyErr {
     PyOSError::new_err((errno, text, path.as_os_str().to_owned()))
 }
 
-fn about(path: &Path) -> impl FnOnce(Errno) -> PyErr {
-    move |errno| os_error(errno.raw_os_error(), path)
+/// Runs system calls without the interpreter lock; an error of theirs is about that path.
+fn call<T: Send>(
+    py: Python<'_>,
+    path: &Path,
+    body: impl FnOnce() -> Result<T, Errno> + Send,
+) -> PyResult<T> {
+    guarded(py, || {
+        py.detach(body)
+            .map_err(|errno| os_error(errno.raw_os_error(), path))
+    })
 }
 
 /// Opens a path as a process whose root directory is `root_fd` would see it; returns a descriptor.
@@ -42,9 +51,10 @@ pub(super) fn open_in_root(
         OFlags::from_bits_retain(flags.cast_unsigned()),
         Mode::from(mode),
     );
-    py.detach(|| paths::open_in_root(root_fd, &path, flags, bits))
-        .map(IntoRawFd::into_raw_fd)
-        .map_err(about(&path))
+    call(py, &path, || {
+        paths::open_in_root(root_fd, &path, flags, bits)
+    })
+    .map(IntoRawFd::into_raw_fd)
 }
 
 /// Opens a path below a directory, through no link at all; returns a descriptor.
@@ -61,9 +71,10 @@ pub(super) fn open_beneath(
         OFlags::from_bits_retain(flags.cast_unsigned()),
         Mode::from(mode),
     );
-    py.detach(|| paths::open_beneath(dir_fd, &path, flags, bits))
-        .map(IntoRawFd::into_raw_fd)
-        .map_err(about(&path))
+    call(py, &path, || {
+        paths::open_beneath(dir_fd, &path, flags, bits)
+    })
+    .map(IntoRawFd::into_raw_fd)
 }
 
 /// Mounts an overlay; read-only without `upper` and `work`.
@@ -81,8 +92,9 @@ pub(super) fn mount_overlay(
         (None, None) => None,
         _ => return Err(PyValueError::new_err("upper and work go together")),
     };
-    py.detach(|| mounts::mount_overlay(&lower, upper, &target))
-        .map_err(about(&target))
+    call(py, &target, || {
+        mounts::mount_overlay(&lower, upper, &target)
+    })
 }
 
 /// Shows a file or directory at a second place.
@@ -95,8 +107,9 @@ pub(super) fn mount_bind(
     recursive: bool,
     readonly: bool,
 ) -> PyResult<()> {
-    py.detach(|| mounts::mount_bind(&source, &target, recursive, readonly))
-        .map_err(about(&target))
+    call(py, &target, || {
+        mounts::mount_bind(&source, &target, recursive, readonly)
+    })
 }
 
 /// Mounts a tmpfs without devices and set-user-id programs.
@@ -108,23 +121,20 @@ pub(super) fn mount_tmpfs(
     size: Option<u64>,
     mode: u32,
 ) -> PyResult<()> {
-    py.detach(|| mounts::mount_tmpfs(&target, size, mode))
-        .map_err(about(&target))
+    call(py, &target, || mounts::mount_tmpfs(&target, size, mode))
 }
 
 /// Keeps mounts below this one from spreading to other mount namespaces.
 #[pyfunction]
 pub(super) fn mount_private(py: Python<'_>, target: PathBuf) -> PyResult<()> {
-    py.detach(|| mounts::mount_private(&target))
-        .map_err(about(&target))
+    call(py, &target, || mounts::mount_private(&target))
 }
 
 /// Takes a mount away.
 #[pyfunction]
 #[pyo3(signature = (target, *, detach = false))]
 pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult<()> {
-    py.detach(|| mounts::unmount(&target, detach))
-        .map_err(about(&target))
+    call(py, &target, || mounts::unmount(&target, detach))
 }
 
 /// Makes this process the parent of its orphaned descendants, or not any more.
