@@ -187,7 +187,7 @@ def test_other_implementations_are_excluded_and_exclude(table: LockTable) -> Non
 
 def test_kinds_and_numbers_far_apart_do_not_exclude_each_other(table: LockTable) -> None:
     session, other = table.session(), table.session()
-    numbers = [0, 1, 63, 64, 8 * 64, 48 * 64, 48 * 64 + 1, 2**32, 2**61 - 1]
+    numbers = [0, 1, 63, 64, 4 * 64, 54 * 64, 54 * 64 + 1, 2**32, 2**61 - 1]
     for kind in ("init", "pod", "container", "store"):
         for number in numbers:
             session.acquire(kind, number, timeout=0)

@@ -20,9 +20,9 @@ pub enum Kind {
 /// ranges of one description. Its list of ranges is linear, hence the files are several.
 const RUN: u64 = 64;
 
-/// All kinds together stay below 64 descriptors a session.
-const POD_FILES: u64 = 8;
-const CONTAINER_FILES: u64 = 48;
+/// All kinds together, with the standard streams, stay below 64 descriptors.
+const POD_FILES: u64 = 4;
+const CONTAINER_FILES: u64 = 54;
 
 impl Kind {
     /// Every kind, in order.
