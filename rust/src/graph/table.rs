@@ -75,6 +75,27 @@ impl NumberTable {
         }
     }
 
+    /// Appends the numbers of keys whose tags are their hashes and say everything about them;
+    /// `u32::MAX` for those that are not there, and for tag 0.
+    #[inline]
+    pub fn find_tags(&self, tags: impl Iterator<Item = u32>, found: &mut Vec<u32>) {
+        let (slots, shift) = (self.slots.as_slice(), self.shift);
+        found.extend(tags.map(|tag| {
+            let mut position = (u64::from(tag).wrapping_mul(SPREAD) >> shift) as usize;
+            loop {
+                let slot = slots[position];
+                // An empty slot has tag 0, and number 0 less one.
+                if (slot >> 32) as u32 == tag {
+                    return (slot as u32).wrapping_sub(1);
+                }
+                if slot == 0 {
+                    return u32::MAX;
+                }
+                position = (position + 1) & (slots.len() - 1);
+            }
+        }));
+    }
+
     #[inline]
     fn position(&self, hash: u64) -> usize {
         (hash.wrapping_mul(SPREAD) >> self.shift) as usize

@@ -19,7 +19,8 @@
 use std::cell::Cell;
 use std::mem::take;
 use std::ops::Range;
-use std::ptr;
+use std::sync::OnceLock;
+use std::{ptr, slice};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -42,8 +43,10 @@ const ITEMS: usize = 128;
 const LOOKUPS: usize = 16;
 /// How many rows may pass before a wrong guess about the input is noticed.
 const SAMPLES: usize = 8;
+/// Mappings up to this size are in the nearest caches, where asking ahead only costs.
+const NEAR: usize = 2048;
 /// Working memory up to this size stays with the thread for the next graph.
-const KEPT_BYTES: usize = 256 * 1024;
+const KEPT_BYTES: usize = 4 << 20;
 /// Rows up to this length are searched for duplicates one by one.
 const SHORT_ROW: usize = 16;
 const NOT_FOUND: u32 = u32::MAX;
@@ -127,6 +130,8 @@ struct Reader<'py, 's> {
     py: Python<'py>,
     scratch: &'s mut Scratch,
     addresses: Addresses,
+    /// Whether there is too much to be in the nearest caches anyway.
+    far: bool,
     by_content: Option<NumberTable>,
     contents: Contents,
     /// Owned: the values from some point on, once something could run Python code.
@@ -172,13 +177,16 @@ impl<'py, 's> Reader<'py, 's> {
             Some(table) => table.reset(count),
             None => scratch.by_address.reset(count),
         }
+        let far = count > NEAR;
         let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
         for begin in (0..keys.len()).step_by(KEYS) {
             let end = keys.len().min(begin + KEYS);
-            for &key in &keys[begin..end] {
-                prefetch(key);
-                if by_content.is_none() {
-                    prefetch(scratch.by_address.slot(addresses.tag(key).into()));
+            if far {
+                for &key in &keys[begin..end] {
+                    prefetch(key);
+                    if by_content.is_none() {
+                        prefetch(scratch.by_address.slot(addresses.tag(key).into()));
+                    }
                 }
             }
             for &key in &keys[begin..end] {
@@ -208,6 +216,7 @@ impl<'py, 's> Reader<'py, 's> {
             py: dict.py(),
             scratch,
             addresses,
+            far,
             by_content,
             contents: Contents {
                 keys: Keys { names, shown: None },
@@ -240,12 +249,14 @@ impl<'py, 's> Reader<'py, 's> {
         let count = self.scratch.values.len();
         let end = count.min(begin + ROWS);
         // What the group after the next one needs first, and the next one second.
-        let (next_end, after_end) = (count.min(end + ROWS), count.min(end + 2 * ROWS));
-        for &value in &self.scratch.values[next_end..after_end] {
-            prefetch(value);
-        }
-        for &value in &self.scratch.values[end..next_end] {
-            prefetch_items(value);
+        if self.far {
+            let (next_end, after_end) = (count.min(end + ROWS), count.min(end + 2 * ROWS));
+            for &value in &self.scratch.values[next_end..after_end] {
+                prefetch(value);
+            }
+            for &value in &self.scratch.values[end..next_end] {
+                prefetch_items(value);
+            }
         }
 
         self.scratch.items.clear();
@@ -268,6 +279,7 @@ impl<'py, 's> Reader<'py, 's> {
 
     /// Gathers the items of a group of values; returns false when one of these is a set.
     fn gather_borrowed(&mut self, group: Range<usize>) -> Result<bool, Stop> {
+        let direct = lists_can_be_read_directly(self.py);
         let Scratch {
             values,
             items,
@@ -276,7 +288,7 @@ impl<'py, 's> Reader<'py, 's> {
         } = &mut *self.scratch;
         for &value in &values[group] {
             // SAFETY: the dict keeps the value alive, as no Python code has run since.
-            if !unsafe { gather(value, items) }? {
+            if !unsafe { gather(value, items, direct) }? {
                 return Ok(false);
             }
             ends.push(items.len());
@@ -305,7 +317,7 @@ impl<'py, 's> Reader<'py, 's> {
         let set = unsafe { is_exact_set(value) };
         if !set {
             // SAFETY: likewise.
-            unsafe { gather(value, &mut self.scratch.items) }?;
+            unsafe { gather(value, &mut self.scratch.items, false) }?;
             for &item in &self.scratch.items[first..] {
                 // SAFETY: no Python code has run since `gather` borrowed it from its list.
                 self.held_items
@@ -338,13 +350,15 @@ impl<'py, 's> Reader<'py, 's> {
             let (addresses, table) = (self.addresses, &scratch.by_address);
             // Large rows are taken apart, so that what is asked for is still there when it is used.
             for items in scratch.items.chunks(ITEMS) {
-                for &item in items {
-                    prefetch(table.slot(addresses.tag(item).into()));
+                if self.far {
+                    for &item in items {
+                        prefetch(table.slot(addresses.tag(item).into()));
+                    }
                 }
-                scratch.found.extend(items.iter().map(|&item| {
-                    let tag = addresses.tag(item);
-                    table.find(tag.into(), tag, |_| true).unwrap_or(NOT_FOUND)
-                }));
+                table.find_tags(
+                    items.iter().map(|&item| addresses.tag(item)),
+                    &mut scratch.found,
+                );
             }
             if scratch.found.contains(&NOT_FOUND) {
                 let places = scratch.found.iter().enumerate();
@@ -564,23 +578,26 @@ pub(super) fn insert_by_content(
 ///
 /// # Safety
 ///
-/// The value is alive.
+/// The value is alive, and `direct` is what `lists_can_be_read_directly` says, or false.
 #[inline]
 unsafe fn gather(
     value: *mut ffi::PyObject,
     items: &mut Vec<*mut ffi::PyObject>,
+    direct: bool,
 ) -> Result<bool, Stop> {
     // SAFETY: the functions called are those for the exact type of a live object, and the places
     // asked for are within its size. No Python code runs.
     unsafe {
         if ffi::PyList_CheckExact(value) != 0 {
-            items.extend(
-                (0..ffi::PyList_Size(value)).map(|place| ffi::PyList_GetItem(value, place)),
-            );
+            if direct {
+                items.extend_from_slice(list_items(value));
+            } else {
+                let places = 0..ffi::PyList_Size(value);
+                items.extend(places.map(|place| ffi::PyList_GetItem(value, place)));
+            }
         } else if ffi::PyTuple_CheckExact(value) != 0 {
-            items.extend(
-                (0..ffi::PyTuple_Size(value)).map(|place| ffi::PyTuple_GetItem(value, place)),
-            );
+            let places = 0..ffi::PyTuple_Size(value);
+            items.extend(places.map(|place| ffi::PyTuple_GetItem(value, place)));
         } else if is_exact_set(value) {
             return Ok(false);
         } else {
@@ -588,6 +605,51 @@ unsafe fn gather(
         }
     }
     Ok(true)
+}
+
+/// Returns whether this interpreter is one whose lists are laid out as `list_items` expects.
+///
+/// The stable ABI does not promise it, so only versions that have been looked at are trusted; all
+/// others are asked for one item after the other.
+fn lists_can_be_read_directly(py: Python<'_>) -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let version = py.version_info();
+        let cpython = py
+            .import("sys")
+            .and_then(|sys| {
+                sys.getattr("implementation")?
+                    .getattr("name")?
+                    .extract::<String>()
+            })
+            .is_ok_and(|name| name == "cpython");
+        cpython && ((3, 11)..(3, 15)).contains(&(version.major, version.minor))
+    })
+}
+
+/// Returns the items of an exact list, borrowed.
+///
+/// # Safety
+///
+/// The list is alive and does not change while the items are used, and
+/// `lists_can_be_read_directly` says so.
+#[inline]
+unsafe fn list_items<'a>(list: *mut ffi::PyObject) -> &'a [*mut ffi::PyObject] {
+    /// `PyListObject` of `CPython` 3.11 to 3.14.
+    #[repr(C)]
+    struct List {
+        head: ffi::PyObject,
+        size: ffi::Py_ssize_t,
+        items: *const *mut ffi::PyObject,
+    }
+    // SAFETY: as the caller promises; an empty list need not have an array.
+    unsafe {
+        let list = &*list.cast::<List>();
+        match list.size {
+            0 => &[],
+            size => slice::from_raw_parts(list.items, size.cast_unsigned()),
+        }
+    }
 }
 
 /// Returns whether a row can be written as it is: short, complete, and without duplicates.
