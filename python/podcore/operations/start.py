@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from podcore._core import DependencyGraph, LockSession
 from podcore.backend import Host
-from podcore.errors import NoSuchContainerError
+from podcore.errors import DependencyNotRunningError, NoSuchContainerError
 from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle.namespaces import providers
@@ -207,6 +207,8 @@ class _StartPlan:
         key = job.container_id
         if job.kind == "start":
             self._fail(key, error)
+            if key in self._created and isinstance(error, DependencyNotRunningError):
+                self._discards.append(key)
         elif job.kind == "create":
             self._creating.discard(key)
             self._create_errors[key] = error

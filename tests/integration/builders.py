@@ -1,0 +1,50 @@
+"""Containers for the tests, and what they are waited for with."""
+
+from harness.polling import eventually
+
+POLITE = ["sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 1000 & wait']
+"""Ends with 0 at SIGTERM, once it has said that it is ready."""
+
+STUBBORN = ["sleep", "1000"]
+"""The first process of a pid namespace: SIGTERM does not reach it, SIGKILL does."""
+
+
+def new_pod(site, name="web", *, share=(), engine=None, **fields):
+    return (engine or site.engine()).create_pod(name, share=share, **fields)
+
+
+def add(site, pod, name, *needs, command=STUBBORN, **fields):
+    """A container whose rootfs is used in place unless asked otherwise: nobody writes to it."""
+    settings = {"rootfs_mode": "ro", "rootfs": site.rootfs, "command": command, "depends_on": needs}
+    return pod.create_container(name, **(settings | fields))
+
+
+def diamond(site, pod, command=POLITE):
+    """``top`` needs ``left`` and ``right``, both need ``base``; by name."""
+    edges = {"base": (), "left": ("base",), "right": ("base",), "top": ("left", "right")}
+    return {name: add(site, pod, name, *needs, command=command) for name, needs in edges.items()}
+
+
+def await_ready(*containers):
+    """Waits until each one says that it is ready for signals."""
+    for container in containers:
+        eventually(lambda c=container: says(c, "ready"), what=f"`{container.name}` being ready")
+
+
+def says(container, text):
+    return any(text in entry.text for entry in container.logs())
+
+
+def states(pod):
+    return {container.name: str(container.status) for container in pod.containers()}
+
+
+def outcomes(report):
+    return {row.name: str(row.outcome) for row in report.rows}
+
+
+def events(engine, action):
+    """The names of the containers that something happened to, in the order in which it did."""
+    with engine.host.store.read() as view:
+        names = {row.id: row.name for row in view.containers()}
+        return [names.get(e.id, e.id) for e in view.events() if e.action == action]
