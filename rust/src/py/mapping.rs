@@ -87,6 +87,7 @@ pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
 #[derive(Default)]
 struct Scratch {
     by_address: NumberTable,
+    by_content: NumberTable,
     /// Borrowed.
     keys: Vec<*mut ffi::PyObject>,
     /// Borrowed: the dependencies of each key.
@@ -119,7 +120,8 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
         + scratch.items.capacity()
         + scratch.missed.capacity()
         + scratch.hashes.capacity();
-    let bytes = scratch.by_address.bytes() + words * size_of::<usize>();
+    let bytes =
+        scratch.by_address.bytes() + scratch.by_content.bytes() + words * size_of::<usize>();
     if bytes <= KEPT_BYTES {
         SCRATCH.set(Some(scratch));
     }
@@ -132,7 +134,8 @@ struct Reader<'py, 's> {
     addresses: Addresses,
     /// Whether there is too much to be in the nearest caches anyway.
     far: bool,
-    by_content: Option<NumberTable>,
+    /// Whether the table of contents has been filled.
+    by_content_filled: bool,
     contents: Contents,
     /// Owned: the values from some point on, once something could run Python code.
     held: Vec<Py<PyAny>>,
@@ -171,12 +174,14 @@ impl<'py, 's> Reader<'py, 's> {
         let addresses = Addresses::around(keys.first().copied().unwrap_or_default());
         // Strings that nobody else refers to cannot be keys: they come from a parser, and looking
         // them up by address would be in vain.
-        let mut by_content = only_equal_strings(&scratch.values).then(NumberTable::default);
-        let by_content_groups = if by_content.is_some() { ALWAYS } else { 0 };
-        match &mut by_content {
-            Some(table) => table.reset(count),
-            None => scratch.by_address.reset(count),
-        }
+        let by_content = only_equal_strings(&scratch.values);
+        let by_content_groups = if by_content { ALWAYS } else { 0 };
+        let table = if by_content {
+            &mut scratch.by_content
+        } else {
+            &mut scratch.by_address
+        };
+        table.reset(count);
         let far = count > NEAR;
         let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
         for begin in (0..keys.len()).step_by(KEYS) {
@@ -184,8 +189,8 @@ impl<'py, 's> Reader<'py, 's> {
             if far {
                 for &key in &keys[begin..end] {
                     prefetch(key);
-                    if by_content.is_none() {
-                        prefetch(scratch.by_address.slot(addresses.tag(key).into()));
+                    if !by_content {
+                        prefetch(table.slot(addresses.tag(key).into()));
                     }
                 }
             }
@@ -195,10 +200,8 @@ impl<'py, 's> Reader<'py, 's> {
                     return Ok(None);
                 }
                 let tag = addresses.tag(key);
-                if by_content.is_none() && tag != 0 {
-                    scratch
-                        .by_address
-                        .insert(tag.into(), tag, names.len() as u32);
+                if !by_content && tag != 0 {
+                    table.insert(tag.into(), tag, names.len() as u32);
                 }
                 // SAFETY: a live str, as was just seen.
                 names.push(unsafe {
@@ -207,7 +210,7 @@ impl<'py, 's> Reader<'py, 's> {
                         .unbind()
                 });
             }
-            if let Some(table) = &mut by_content {
+            if by_content {
                 insert_by_content(dict.py(), table, &names[begin..end], begin)?;
             }
         }
@@ -217,7 +220,7 @@ impl<'py, 's> Reader<'py, 's> {
             scratch,
             addresses,
             far,
-            by_content,
+            by_content_filled: by_content,
             contents: Contents {
                 keys: Keys { names, shown: None },
                 dependencies,
@@ -381,21 +384,19 @@ impl<'py, 's> Reader<'py, 's> {
 
     fn look_up_by_content(&mut self) -> Result<(), Stop> {
         let (py, keys) = (self.py, &self.contents.keys);
-        let table = match &mut self.by_content {
-            Some(table) => table,
-            none => {
-                let table = none.insert(NumberTable::default());
-                keys.fill_by_content(py, table)?;
-                table
-            }
-        };
         let Scratch {
+            by_content,
             items,
             found,
             missed,
             hashes,
             ..
         } = &mut *self.scratch;
+        let table = by_content;
+        if !self.by_content_filled {
+            keys.fill_by_content(py, table)?;
+            self.by_content_filled = true;
+        }
         hashes.clear();
         // A pipeline: while some wait for memory in one stage, others work in the next one.
         let stage = |step: usize, number: usize| {
