@@ -15,11 +15,15 @@ from podcore.cli import output
 from podcore.cli.arguments import Parser, Verb
 from podcore.cli.progress import Progress
 from podcore.cli.selection import FAILED
+from podcore.engine import Engine
 from podcore.errors import PartialFailureError, PodcoreError, UnsupportedError
+
+# All at the top: the removal at the end must not depend on what can be imported by then.
+from podcore.kernel import files, mounts, process
+from podcore.kernel.cgroup import Hierarchies
 
 if TYPE_CHECKING:
     from podcore.cli.context import Context
-    from podcore.engine import Engine
     from podcore.pod import Pod
 
 # Name: what it depends on. `users` and `orders` are the two sides of a diamond.
@@ -55,9 +59,7 @@ class _Place:
     def rootfs(self) -> str:
         return f"{self.base}/rootfs"
 
-    def engine(self) -> "Engine":
-        from podcore.engine import Engine
-
+    def engine(self) -> Engine:
         return Engine(
             root=f"{self.base}/state",
             run_root=f"{self.base}/run",
@@ -67,9 +69,6 @@ class _Place:
 
     def clear(self) -> None:
         """Removes everything, whatever state a killed show has left it in."""
-        from podcore.kernel import files, mounts, process
-        from podcore.kernel.cgroup import Hierarchies
-
         try:
             # A show that was killed before it made its state left nothing to remove.
             if os.path.isdir(f"{self.base}/state"):
@@ -224,7 +223,7 @@ def _make_rootfs(path: str, busybox: str) -> None:
         os.symlink("busybox", f"{path}/bin/{name}")
 
 
-def _show(engine: "Engine", place: _Place) -> None:
+def _show(engine: Engine, place: _Place) -> None:
     output.line(f"a pod of {len(_PLAN)} containers on {place.runtime}")
     pod = _make_pod(engine, place, "shop")
     _show_plan(pod)
@@ -247,7 +246,7 @@ def _show(engine: "Engine", place: _Place) -> None:
     broken.remove(force=True)
 
 
-def _make_pod(engine: "Engine", place: _Place, name: str, broken: str = "") -> "Pod":
+def _make_pod(engine: Engine, place: _Place, name: str, broken: str = "") -> "Pod":
     from podcore.model import ContainerSpec
 
     pod = engine.create_pod(name)
