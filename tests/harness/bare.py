@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import pytest
 
 from harness import leftovers
 from harness.polling import eventually
@@ -168,6 +170,14 @@ class When(Deadline):
     def remaining(self) -> float:
         """A short while until the next question."""
         return 0.0 if self.expired else 0.02
+
+
+@pytest.fixture
+def box(runtime: str, rootfs: str) -> Iterator[BareContainer]:
+    """A container of the test's own, on each OCI runtime; nothing of it may be left in the end."""
+    container = BareContainer(runtime, rootfs)
+    yield container
+    container.close()
 
 
 def kill_hard(pid: int) -> None:

@@ -1,14 +1,5 @@
 """A container without an engine, for tests of what stands below it."""
 
-from collections.abc import Iterator
+from harness.bare import box
 
-import pytest
-
-from harness.bare import BareContainer
-
-
-@pytest.fixture
-def box(runtime: str, rootfs: str) -> Iterator[BareContainer]:
-    container = BareContainer(runtime, rootfs)
-    yield container
-    container.close()
+__all__ = ["box"]

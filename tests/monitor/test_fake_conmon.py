@@ -5,9 +5,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.bare import When
 from harness.polling import eventually
@@ -19,6 +22,7 @@ from podcore.errors import (
     OCIRuntimeTimeoutError,
 )
 from podcore.kernel import process
+from podcore.monitor import conmon as conmon_module
 from podcore.monitor.conmon import Conmon, Launch
 
 # Reads its options as conmon does, waits for the start, forks, and lets a line of the test's run
@@ -45,6 +49,10 @@ me = os.getpid()
 def launch(tmp_path: Path) -> Launch:
     for name in ("persist", "exits", "bundle"):
         (tmp_path / name).mkdir()
+    return launch_in(tmp_path)
+
+
+def launch_in(tmp_path: Path) -> Launch:
     return Launch(
         container_id="e" * 64,
         name="box",
@@ -127,6 +135,18 @@ def test_an_unintelligible_answer_is_a_protocol_error(
 ) -> None:
     with pytest.raises(MonitorProtocolError, match="the monitor of container `box` answered `"):
         fake(answering(data)).launch(launch, Deadline.after(30))
+
+
+@given(line=st.one_of(st.binary(), st.from_regex(rb"\\{\"data\": ?-?[0-9.e]{1,20}[,}].*")))
+def test_whatever_it_answers_gives_a_pid_or_a_typed_failure(line: bytes) -> None:
+    with open("/dev/null", "rb") as nothing:
+        try:
+            pid = conmon_module._parse(
+                launch_in(Path("/nonexistent")), line + b"\n", nothing.fileno()
+            )
+        except (MonitorProtocolError, OCIRuntimeError):
+            return
+        assert 0 < pid <= 4194304
 
 
 def test_an_end_without_an_answer_is_a_protocol_error(fake: Fake, launch: Launch) -> None:
@@ -242,6 +262,16 @@ def test_what_it_writes_to_stderr_before_it_gives_up_is_quoted(fake: Fake, launc
         fake("", before=before).launch(launch, Deadline.after(30))
 
 
+def test_one_that_has_given_up_before_it_was_let_go_is_quoted(fake: Fake, launch: Launch) -> None:
+    def place(pid: int) -> None:
+        # A zombie then, whose end of the start pipe is closed.
+        eventually(lambda: process.identify(pid) is None)
+
+    before = "sys.stderr.write('no disk\\n'); sys.exit(1)"
+    with pytest.raises(MonitorError, match="gave up: `no disk`"):
+        fake("", before=before).launch(replace(launch, place=place), Deadline.after(30))
+
+
 def test_a_program_that_can_not_be_executed_is_named(tmp_path: Path, launch: Launch) -> None:
     path = tmp_path / "conmon"
     path.write_text("#!/nonexistent/interpreter\n")
@@ -268,6 +298,7 @@ import os
 for fd in (0, 1, 2): os.close(fd)
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorProtocolError
+from podcore.monitor import conmon as conmon_module
 from podcore.monitor.conmon import Conmon, Launch
 try:
     Conmon({conmon.path!r}).launch(Launch(

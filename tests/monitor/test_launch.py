@@ -13,6 +13,7 @@ from harness.polling import eventually
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorError, OCIRuntimeError, OCIRuntimeTimeoutError
 from podcore.kernel import process
+from podcore.kernel.cgroup import Hierarchies
 from podcore.monitor.conmon import Conmon
 from podcore.monitor.logs import read_logs
 
@@ -108,6 +109,22 @@ def test_the_monitor_is_placed_before_it_does_anything(box: BareContainer) -> No
     Conmon.find().launch(launch, Deadline.after(60))
 
     assert seen == [(False, False)]
+
+
+def test_the_monitor_stays_where_it_was_placed_and_the_container_is_elsewhere(
+    box: BareContainer,
+) -> None:
+    monitors = Hierarchies.detect().cgroup(f"{box.parent}/monitors")
+    monitors.create()
+    box.configure(["sleep", "1000"])
+    launched = Conmon.find().launch(box.launch(place=monitors.add), Deadline.after(60))
+
+    assert monitors.procs() == [launched.monitor.pid]
+    assert process.in_cgroup(launched.init.pid, box.cgroup)
+    assert not process.in_cgroup(launched.init.pid, monitors.path)
+
+    kill_hard(launched.init.pid)
+    assert process.wait_gone([launched.monitor], 30) == []
 
 
 def test_a_failure_to_place_the_monitor_creates_nothing(box: BareContainer) -> None:

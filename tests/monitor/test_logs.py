@@ -189,15 +189,21 @@ class Follower:
         self.seen: list[bytes] = []
         self._stop = threading.Event()
         self._options = options
-        self._thread = threading.Thread(target=self._run, args=(log,))
+        self._looked = 0
+        # A daemon: a test that fails leaves it behind, and the session must end all the same.
+        self._thread = threading.Thread(target=self._run, args=(log,), daemon=True)
         self._thread.start()
+        # At the second question the first look is over.
+        eventually(lambda: self._looked >= 2, what="the first look at the log")
 
     def _run(self, log: Path) -> None:
-        entries = read_logs(
-            str(log), follow=True, tail=self._options.get("tail"), stop=self._stop.is_set
-        )
+        entries = read_logs(str(log), follow=True, tail=self._options.get("tail"), stop=self._asked)
         for entry in entries:
             self.seen.append(entry.data)
+
+    def _asked(self) -> bool:
+        self._looked += 1
+        return self._stop.is_set()
 
     def wait_for(self, data: bytes) -> None:
         eventually(lambda: data in self.seen, what=f"{data!r} in the followed log")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from harness.bare import BareContainer
 from harness.polling import eventually
 from podcore.errors import OCIRuntimeError
 from podcore.kernel import process
+from podcore.kernel.cgroup import Hierarchies
 
 
 def status(box: BareContainer) -> str | None:
@@ -101,56 +103,66 @@ def test_a_running_container_is_only_deleted_by_force(box: BareContainer) -> Non
     assert status(box) is None
 
 
-def test_a_process_is_executed_with_its_own_exit_code(box: BareContainer, tmp_path: Path) -> None:
-    box.create(["sleep", "1000"])
-    box.start()
-    (tmp_path / "process.json").write_text(
-        json.dumps(
-            {
-                "args": ["sh", "-c", "echo $GREETING; exit 9"],
-                "cwd": "/",
-                "env": ["PATH=/bin", "GREETING=hello"],
-                "user": {"uid": 0, "gid": 0},
-            }
-        )
-    )
+def exec_in(
+    box: BareContainer, tmp_path: Path, script: str, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script in the container; its pid is in ``tmp_path/pid`` then."""
+    described = {
+        "args": ["sh", "-c", script],
+        "cwd": "/",
+        "env": ["PATH=/bin", "GREETING=hello"],
+        "user": {"uid": 0, "gid": 0},
+    }
+    (tmp_path / "process.json").write_text(json.dumps(described))
     argv = box.runtime.exec_arguments(
         box.id,
         process_file=f"{tmp_path}/process.json",
         pid_file=f"{tmp_path}/pid",
         log=box.log,
+        **options,
     )
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    # To a file: a detached process keeps a pipe open.
+    with (tmp_path / "output").open("w+") as output:
+        done = subprocess.run(
+            argv, check=False, stdin=subprocess.DEVNULL, stdout=output, text=True, timeout=60
+        )
+        output.seek(0)
+        done.stdout = output.read()
+    return done
 
+
+def test_a_process_is_executed_with_its_own_exit_code(box: BareContainer, tmp_path: Path) -> None:
+    box.create(["sleep", "1000"])
+    box.start()
+
+    done = exec_in(box, tmp_path, "echo $GREETING; exit 9")
     assert (done.returncode, done.stdout) == (9, "hello\n")
     assert int((tmp_path / "pid").read_text()) > 0
 
 
-def test_a_detached_process_goes_on(box: BareContainer, tmp_path: Path) -> None:
+def test_a_detached_process_goes_on_in_the_containers_cgroup(
+    box: BareContainer, tmp_path: Path
+) -> None:
     box.create(["sleep", "1000"])
     box.start()
-    (tmp_path / "process.json").write_text(
-        json.dumps(
-            {
-                "args": ["sleep", "999"],
-                "cwd": "/",
-                "env": ["PATH=/bin"],
-                "user": {"uid": 0, "gid": 0},
-            }
-        )
-    )
-    argv = box.runtime.exec_arguments(
-        box.id,
-        process_file=f"{tmp_path}/process.json",
-        pid_file=f"{tmp_path}/pid",
-        detach=True,
-        log=box.log,
-    )
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=60)
 
+    assert exec_in(box, tmp_path, "exec sleep 999", detach=True).returncode == 0
     identity = process.identify(int((tmp_path / "pid").read_text()))
     assert identity is not None
     assert process.in_cgroup(identity.pid, box.cgroup)
+
+
+def test_a_process_is_executed_in_a_cgroup_below_the_containers(
+    box: BareContainer, tmp_path: Path
+) -> None:
+    box.create(["sleep", "1000"])
+    box.start()
+    below = Hierarchies.detect().cgroup(f"{box.cgroup}/sub")
+    below.create()
+
+    done = exec_in(box, tmp_path, "exec sleep 999", detach=True, cgroup="sub")
+    assert done.returncode == 0
+    assert below.procs() == [int((tmp_path / "pid").read_text())]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"id": 1}'])

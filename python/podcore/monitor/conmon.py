@@ -158,7 +158,7 @@ class Conmon:
                     fds.remove(fd)
                     os.close(fd)
                 launch.place(front.pid)
-                os.write(start_writer, b"\n")
+                _let_go(start_writer)
                 answer = _read_answer(sync_reader, deadline)
                 # The front has exited long before `create` is through; its pid file is complete
                 # when it is gone.
@@ -238,6 +238,14 @@ def _above_stdio(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:
         os.close(fd)
+
+
+def _let_go(start_writer: int) -> None:
+    """Lets the front go on; when it has given up already, the sync pipe and its stderr say so."""
+    try:
+        os.write(start_writer, b"\n")
+    except BrokenPipeError:
+        return
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ def default(cache_path: str, boot_id: str) -> str:
             data = json.dumps({"boot_id": boot_id, "works": remembered}).encode()
             files.write_atomic(cache_path, data)
         except OSError:
-            return path  # a read-only or full disk costs the next one 5 ms, and is reported there
+            # The next one finds out again; a full or read-only disk is told by whoever writes state.
+            return path
     return path
 
 
