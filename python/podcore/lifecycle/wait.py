@@ -1,11 +1,11 @@
 """Waits for one container to exit, without a lock."""
 
-import math
 import os
 import select
 import time
 
 from podcore.backend import Host
+from podcore.deadlines import Deadline
 from podcore.errors import ContainerRemovedError
 from podcore.kernel import process
 from podcore.model import ContainerStatus
@@ -32,7 +32,7 @@ def wait(host: Host, which: ContainerRecord, timeout: float | None) -> int | Non
         TimeoutError: it had not exited in time.
         ContainerRemovedError: it was removed.
     """
-    until = math.inf if timeout is None else time.monotonic() + timeout
+    deadline = Deadline.after(timeout)
     while True:
         with host.store.read() as view:
             record = view.container(which.id)
@@ -42,24 +42,23 @@ def wait(host: Host, which: ContainerRecord, timeout: float | None) -> int | Non
         now = truth(host, record)
         if now.state is ContainerStatus.EXITED:
             return now.exit_code
-        left = until - time.monotonic()
-        if left <= 0:
+        if deadline.expired:
             message = (
                 f"container `{which.name}` ({short(which.id)}) is still {now.state} "
                 f"after {timeout:g} s"
             )
             raise TimeoutError(message)
-        _wait_for_change(now, left)
+        _wait_for_change(now, deadline)
 
 
-def _wait_for_change(record: ContainerRecord, seconds: float) -> None:
+def _wait_for_change(record: ContainerRecord, deadline: Deadline) -> None:
     pidfd = None if record.init is None else process.open_pidfd(record.init)
     if pidfd is None:
-        time.sleep(min(seconds, _POLL))
+        time.sleep(min(deadline.remaining(), _POLL))
         return
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        poll.poll(None if seconds == math.inf else math.ceil(seconds * 1000))
+        poll.poll(process.milliseconds(deadline))
     finally:
         os.close(pidfd)

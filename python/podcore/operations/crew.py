@@ -15,6 +15,8 @@ from typing import Protocol
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.deadlines import Deadline
+from podcore.kernel.process import milliseconds
 from podcore.lifecycle.step import Step
 
 
@@ -184,10 +186,7 @@ class _Crew:
                 self._changed.notify_all()
 
 
-def _milliseconds(watched: Sequence[Watch]) -> int | None:
+def _milliseconds(watched: Sequence[Watch]) -> float | None:
     if any(watch.pidfd is None for watch in watched):
         return 0
-    until = min((watch.until for watch in watched), default=math.inf)
-    if until == math.inf:
-        return None
-    return max(0, math.ceil((until - time.monotonic()) * 1000))
+    return milliseconds(Deadline(min((watch.until for watch in watched), default=math.inf)))

@@ -3,14 +3,14 @@
 A batch ignores a container that a verb does not apply to; here, whoever names one is told.
 """
 
-import math
 import select
-import time
 from collections.abc import Callable
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.deadlines import Deadline
 from podcore.errors import ContainerStateError
+from podcore.kernel.process import milliseconds
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
 from podcore.lifecycle import start as lifecycle_start
@@ -156,9 +156,9 @@ def _wait(stopping: Stopping) -> None:
         return
     poll = select.poll()
     poll.register(stopping.pidfd, select.POLLIN)
-    while (left := stopping.until - time.monotonic()) > 0:
-        # In steps of a day at most: poll counts milliseconds in 32 bits.
-        if poll.poll(min(math.ceil(left * 1000), 86_400_000) if left != math.inf else None):
+    deadline = Deadline(stopping.until)
+    while not deadline.expired:
+        if poll.poll(milliseconds(deadline)):
             return
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import InvalidArgumentError
+from podcore.lifecycle import infra
 from podcore.lifecycle import stop as lifecycle_stop
 from podcore.lifecycle.held import hold
 from podcore.lifecycle.step import Step, ignored
@@ -106,7 +107,12 @@ def _stop_infra(host: Host, taken: Snapshot, *, cleanup: bool, failed: bool) -> 
     with host.session(f"stop infra of {taken.pod.name}") as session:
         begun = lifecycle_stop.begin_stop(host, session, taken.infra, 0)
         if isinstance(begun, Stopping):
-            lifecycle_stop.finish_stop(host, session, begun, cleanup=cleanup)
+            lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
+        if cleanup:
+            with hold(host, session, taken.infra) as held:
+                lifecycle_stop.clean_up(held)
+                if held.record.state is ContainerStatus.EXITED:
+                    infra.release_shm(host.places, taken.pod.id)
 
 
 class _StopPlan:
