@@ -11,6 +11,7 @@ from podcore.errors import (
 )
 from podcore.kernel.devices import take_back_null
 from podcore.kernel.exhaustion import typed
+from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import make_below, make_directory, remove_tree
 from podcore.lifecycle import home, infra
 from podcore.lifecycle.config import write_bundle
@@ -58,9 +59,12 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
         release(host, record)
     apply_pod_limits(host, pod)
     joined = _joined(host, record, pod)
+    failpoint("create.before-intent")
     held.intend(Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None)
     try:
+        failpoint("create.after-intent")
         monitor, init = _launch(held, pod, joined)
+        failpoint("create.after-launch")
     except BaseException as error:
         _undo(held, error)
         if isinstance(error, OSError) and not isinstance(error, PodcoreError):
@@ -75,6 +79,7 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
         ),
         "init",
     )
+    failpoint("create.after-commit")
 
 
 def discard_created(host: Host, session: LockSession, which: ContainerRecord) -> Step:
@@ -84,7 +89,9 @@ def discard_created(host: Host, session: LockSession, which: ContainerRecord) ->
         if record.state is not ContainerStatus.CREATED:
             return ignored(f"is {record.state}")
         held.intend(Verb.CREATE)
+        failpoint("discard.after-intent")
         purge(host, held.record)
+        failpoint("discard.before-commit")
         held.commit(
             held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None),
             "cleanup",
@@ -97,11 +104,13 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     places = host.places
     attempt = places.attempt(record.id, record.incarnation)
     make_below(places.attempts, attempt)
+    failpoint("create.after-attempt")
     home.make_if_missing(places, record)
     # Only the exit file of this incarnation means anything from here on.
     remove_tree(places.persist(record.id, record.incarnation - 1))
     make_directory(places.persist(record.id, record.incarnation))
     bundle = write_bundle(host, record, pod, joined)
+    failpoint("create.after-bundle")
     runtime = host.runtime(record.oci_runtime)
     log = f"{attempt}/create.log"
     launched = host.conmon.launch(

@@ -3,6 +3,7 @@
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.kernel import process
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.held import hold
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.lifecycle.settle import settled
@@ -32,7 +33,9 @@ def kill(host: Host, session: LockSession, which: ContainerRecord, signal: int) 
         record = held.record
         if record.state not in _SIGNALLED or record.init is None:
             return ignored(f"is {record.state}")
+        failpoint("kill.before-signal")
         process.send(record.init, signal, record.cgroup_path)
+        failpoint("kill.after-signal")
         if signal != SIGKILL:
             with host.store.write(session) as change:
                 change.event("container", record.id, "kill", signal_name(signal))

@@ -2,6 +2,7 @@
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.held import hold
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.model import ContainerStatus
@@ -26,7 +27,9 @@ def pause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
         held.intend(Verb.PAUSE)
         cgroup = host.cgroup(record.cgroup_path)
         try:
+            failpoint("pause.after-intent")
             cgroup.freeze(FREEZE_TIMEOUT)
+            failpoint("pause.before-commit")
         except BaseException:
             cgroup.thaw()
             held.commit(held.record.but(intent=None))
@@ -42,6 +45,8 @@ def unpause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
         if record.state is not ContainerStatus.PAUSED:
             return ignored(f"is {record.state}")
         held.intend(Verb.UNPAUSE)
+        failpoint("unpause.after-intent")
         host.cgroup(record.cgroup_path).thaw()
+        failpoint("unpause.before-commit")
         held.commit(held.record.but(state=ContainerStatus.RUNNING, intent=None), "unpause")
         return DONE

@@ -10,6 +10,7 @@ import os
 from podcore.backend import Host
 from podcore.errors import OCIRuntimeError, StopTimeoutError
 from podcore.kernel import process
+from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import rootfs
 from podcore.names import short
@@ -30,6 +31,7 @@ def purge(host: Host, record: ContainerRecord) -> None:
         StopTimeoutError: processes are still there.
     """
     _end_workers(host, record)
+    failpoint("purge.after-workers")
     release(host, record)
 
 
@@ -43,9 +45,13 @@ def release(host: Host, record: ContainerRecord) -> None:
         OCIRuntimeError: the runtime's state could not be removed.
     """
     end_rest(host, record)
+    failpoint("purge.after-processes")
     _delete_runtime_state(host, record)
+    failpoint("purge.after-runtime")
     host.cgroup(record.cgroup_path).remove()
+    failpoint("purge.after-cgroup")
     rootfs.release(host.places, record.id)
+    failpoint("purge.after-mounts")
     remove_tree(host.places.attempt(record.id, record.incarnation))
 
 

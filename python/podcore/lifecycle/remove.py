@@ -3,6 +3,7 @@
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import ContainerStateError
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle import rootfs
 from podcore.lifecycle.held import hold
 from podcore.lifecycle.purge import purge
@@ -43,11 +44,15 @@ def remove(host: Host, session: LockSession, which: ContainerRecord, *, force: b
         check_removable(held.record, force=force)
         if held.record.state is not ContainerStatus.REMOVING:
             held.intend(Verb.REMOVE, state=ContainerStatus.REMOVING)
+        failpoint("remove.after-intent")
         record = held.record
         if record.incarnation:
             purge(host, record)
+        failpoint("remove.after-purge")
         rootfs.discard(host.places, record.id)
+        failpoint("remove.before-commit")
         with host.store.write(session, durable=True) as change:
             change.delete_container(record.id)
             change.event("container", record.id, "remove", record.name)
+        failpoint("remove.after-commit")
         return DONE

@@ -12,6 +12,7 @@ from podcore.errors import (
     OCIRuntimeProtocolError,
 )
 from podcore.kernel import process
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.create import create_held
 from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.settle import settled
@@ -77,7 +78,9 @@ def _start_held(held: Held) -> None:
     log = f"{host.places.attempt(record.id, record.incarnation)}/start.log"
     failure: OCIRuntimeError | None = None
     try:
+        failpoint("start.before-start")
         runtime.start(record.id, log=log)
+        failpoint("start.after-start")
     except OCIRuntimeError as error:
         failure = error
     if failure is None and not _has_no_effect(held):
@@ -127,6 +130,7 @@ def _commit_running(held: Held) -> None:
         ),
         "start",
     )
+    failpoint("start.after-commit")
 
 
 def _check_dependencies(

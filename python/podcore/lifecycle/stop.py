@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.kernel import process
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, release
 from podcore.lifecycle.settle import settled
@@ -73,8 +74,10 @@ def begin_stop(
                 record.but(state=ContainerStatus.STOPPING, intent=held.intent(Verb.STOP)),
                 "stop",
             )
+            failpoint("stop.after-intent")
             signal = SIGKILL if seconds == 0 else parse_signal(record.spec.stop_signal)
             process.send(record.init, signal, record.cgroup_path)
+            failpoint("stop.after-signal")
         elif seconds == 0:
             process.send(record.init, SIGKILL, record.cgroup_path)
         return Stopping(held.record, pidfd, time.monotonic() + seconds, seconds)
@@ -110,12 +113,15 @@ def end(held: Held) -> None:
     """
     host, record = held.host, held.record
     init = record.init
+    failpoint("stop.before-kill")
     if init is not None:
         process.send(init, SIGKILL, record.cgroup_path)
         if process.wait_gone([init], KILL_PATIENCE) or record.state is ContainerStatus.PAUSED:
             # A frozen process does not die of a signal alone (cgroup v1).
             end_rest(host, record)
+    failpoint("stop.after-kill")
     held.commit(settled(host, record.but(intent=None)), "died")
+    failpoint("stop.after-commit")
 
 
 def clean_up(held: Held) -> None:
@@ -124,5 +130,7 @@ def clean_up(held: Held) -> None:
     if record.state is not ContainerStatus.EXITED:
         return
     held.intend(Verb.CLEANUP)
+    failpoint("cleanup.after-intent")
     release(held.host, held.record)
+    failpoint("cleanup.before-commit")
     held.commit(held.record.but(intent=None), "cleanup")

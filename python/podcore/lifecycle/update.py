@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.lifecycle import ledger
 from podcore.lifecycle.held import hold
 from podcore.model import ContainerStatus, Limits, Usage
 from podcore.records import ContainerRecord, PodRecord
@@ -44,7 +45,10 @@ def update_container(
         if record.state in _UP:
             host.cgroup(record.cgroup_path).apply(checked)
         spec = replace(record.spec, limits=total)
-        held.commit(record.but(spec=spec), "update", durable=True)
+        changed = record.but(spec=spec)
+        held.commit(changed, "update", durable=True)
+        with host.store.read() as view:
+            ledger.write_containers(host.places, [changed], ledger.store_id(view))
         return total
 
 
@@ -62,6 +66,8 @@ def update_pod(host: Host, session: LockSession, pod: PodRecord, limits: Limits)
     with host.store.write(session, durable=True) as change:
         change.save_pod(changed)
         change.event("pod", pod.id, "update", pod.name)
+        infra = None if pod.infra_id is None else change.container(pod.infra_id)
+        ledger.write_pod(host.places, changed, ledger.store_id(change), infra)
     return changed
 
 

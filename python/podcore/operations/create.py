@@ -13,8 +13,9 @@ from podcore.errors import (
     PodExistsError,
     PodRemovedError,
 )
+from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
-from podcore.lifecycle import brought, home, infra
+from podcore.lifecycle import brought, home, infra, ledger
 from podcore.lifecycle.config import own_hostname, write_etc_files
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
@@ -63,11 +64,14 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
                 infra_id=None,
             )
         )
+        row = None
         if machinery is not None:
-            row = infra.row(host, pod, machinery)
-            change.add_container(row)
+            row = change.add_container(infra.row(host, pod, machinery))
             pod = _with_infra(change, pod, row)
         change.event("pod", pod.id, "create", pod.name)
+        ledger.write_pod(host.places, pod, ledger.name_store(change), row)
+        failpoint("create-pod.before-commit")
+    failpoint("create-pod.after-commit")
     return pod
 
 
@@ -118,6 +122,9 @@ def create_containers(
             rows = [change.add_container(row) for row in rows]
             for row in rows:
                 change.event("container", row.id, "create", row.name)
+            ledger.write_containers(host.places, rows, ledger.name_store(change))
+            failpoint("create-containers.before-commit")
+        failpoint("create-containers.after-commit")
     return rows
 
 
@@ -230,6 +237,7 @@ def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
             elif row.spec.rootfs is not None:
                 # Ahead of the first start, which only looks whether they are right.
                 write_etc_files(places, row, own_hostname(row), row.spec.rootfs)
+        failpoint("create-containers.after-homes")
         yield
     except BaseException:
         for row in rows:
@@ -244,5 +252,6 @@ def _add_volumes(change: Change, host: Host, rows: Sequence[ContainerRecord]) ->
             if mount.type != "volume" or mount.source is None:
                 continue
             if change.volume(mount.source) is None:
-                change.add_volume(VolumeRecord(mount.source, 0, time.time(), {}))
+                volume = change.add_volume(VolumeRecord(mount.source, 0, time.time(), {}))
                 make_directories(host.places, mount.source)
+                ledger.write_volume(host.places, volume, ledger.name_store(change))

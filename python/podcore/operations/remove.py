@@ -7,8 +7,9 @@ from dataclasses import replace
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import ContainerStateError
+from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
-from podcore.lifecycle import infra
+from podcore.lifecycle import infra, ledger
 from podcore.lifecycle import remove as lifecycle_remove
 from podcore.lifecycle.step import Step
 from podcore.names import short
@@ -37,8 +38,10 @@ def remove_pod(host: Host, pod: PodRecord, *, force: bool = False) -> Report:
         batch = Batch("remove", taken.pod, taken.members)
         with host.store.write(session, durable=True) as change:
             change.save_pod(replace(taken.pod, removing=True))
+        failpoint("remove-pod.after-mark")
         crew.run(host, _RemovePlan(host, taken, batch), f"remove pod {pod.name}")
         report = batch.report().raise_for_errors()
+        failpoint("remove-pod.after-members")
         _remove_rest(host, session, taken)
         return report
 
@@ -48,12 +51,17 @@ def _remove_rest(host: Host, session: LockSession, taken: Snapshot) -> None:
     pod = taken.pod
     if taken.infra is not None:
         lifecycle_remove.remove(host, session, taken.infra, force=True)
+    failpoint("remove-pod.after-infra")
     infra.release_shm(host.places, pod.id)
+    failpoint("remove-pod.after-mounts")
     host.cgroup(pod.cgroup_path).remove()
     remove_tree(host.places.pod_run(pod.id))
+    remove_tree(ledger.pod_path(host.places, pod.id))
+    failpoint("remove-pod.before-commit")
     with host.store.write(session, durable=True) as change:
         change.delete_pod(pod.id)
         change.event("pod", pod.id, "remove", pod.name)
+    failpoint("remove-pod.after-commit")
 
 
 def remove_container(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from podcore.backend import Host
 from podcore.errors import NoSuchVolumeError, VolumeInUseError
 from podcore.kernel.files import make_directory, remove_tree
+from podcore.lifecycle import ledger
 from podcore.model import Volume
 from podcore.names import check_name
 from podcore.places import Places
@@ -30,6 +31,7 @@ def create(host: Host, name: str, labels: Mapping[str, str] | None = None) -> Vo
     ):
         record = change.add_volume(VolumeRecord(checked, 0, time.time(), kept))
         make_directories(host.places, checked)
+        ledger.write_volume(host.places, record, ledger.name_store(change))
     return _described(host.places, record)
 
 

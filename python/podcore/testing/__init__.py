@@ -1,0 +1,24 @@
+"""What podcore is tested with, for those who test their own tooling on it.
+
+``failpoints`` makes a process die or fail between any two steps of a verb. None of it is imported
+by podcore itself.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from podcore.testing.failures import failpoints
+
+__all__ = ["failpoints"]
+
+_HOMES = {
+    "failpoints": "failures",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'podcore.testing' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"podcore.testing.{_HOMES[name]}"), name)
