@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from harness.polling import eventually
 
+PODCORE = os.path.join(os.path.dirname(sys.executable), "podcore")
 LOOP = "trap 'exit 0' TERM; echo up; while :; do sleep 60 & wait $!; done"
 
 
@@ -65,9 +67,8 @@ def test_run_follows_its_container_and_ends_as_it_does(site):
 def test_a_signal_to_run_reaches_its_container(site, popen):
     site.cli("pod", "create", "--share", "none", "jobs")
     script = "trap 'echo got it; exit 3' INT; echo ready; while :; do sleep 60 & wait $!; done"
-    podcore = os.path.join(os.path.dirname(os.sys.executable), "podcore")
     process = popen(
-        [podcore, "run", "--pod", "jobs", "--rootfs", site.rootfs, "sh", "-c", script],
+        [PODCORE, "run", "--pod", "jobs", "--rootfs", site.rootfs, "sh", "-c", script],
         env=site.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,6 +78,61 @@ def test_a_signal_to_run_reaches_its_container(site, popen):
     out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err) == (3, "got it\n", "")
+
+
+@pytest.mark.runtimes("runc")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_a_signal_ends_what_follows_a_log(number, code, site, popen):
+    site.cli("pod", "create", "--share", "none", "web")
+    site.cli("run", "-d", "--pod", "web", "--rootfs", site.rootfs, "sh", "-c", LOOP)
+    process = popen(
+        [PODCORE, "pod", "logs", "-f", "web"],
+        env=site.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (code, "")
+
+
+@pytest.mark.runtimes("runc")
+def test_inspect_tells_what_a_container_may_do(site):
+    site.cli("pod", "create", "--share", "none", "web")
+    site.cli(
+        *("run", "-d", "--pod", "web", "--name", "db", "--cap-drop", "all"),
+        *("--rootfs", site.rootfs, "sh", "-c", LOOP),
+    )
+    (shown,) = json.loads(site.cli("inspect", "--security", "web/db").stdout)
+
+    assert shown["Name"] == "db"
+    assert shown["Security"]["Capabilities"] == []
+    assert shown["Security"]["NoNewPrivileges"] is True
+
+
+@pytest.mark.runtimes("runc")
+def test_files_go_in_and_out_and_stdin_reaches_an_exec(site, popen, tmp_path):
+    site.cli("pod", "create", "--share", "none", "web")
+    site.cli(
+        *("run", "-d", "--pod", "web", "--name", "db", "--rootfs", site.rootfs, "sh", "-c", LOOP)
+    )
+    (tmp_path / "in").write_text("hello\n")
+    site.cli("cp", str(tmp_path / "in"), "web/db:/tmp/file")
+    site.cli("cp", "web/db:/tmp/file", str(tmp_path / "out"))
+    process = popen(
+        [PODCORE, "exec", "-i", "web/db", "wc", "-c"],
+        env=site.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    out, _ = process.communicate("four", timeout=60)
+
+    assert (tmp_path / "out").read_text() == "hello\n"
+    assert out.strip() == "4"
 
 
 NAMES = ["..", "a/b", "x\n", "n" * 300, "", " "]

@@ -1,6 +1,8 @@
 """The parsers: global options, and flags that several verbs share."""
 
 import argparse
+import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -9,6 +11,24 @@ if TYPE_CHECKING:
 
 TEMPLATE = ("TEMPLATE",)
 JSON = ("json",)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """One is made for every argument that is added; asking shutil for the width costs more."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_width() - 2)
+
+
+@functools.cache
+def _width() -> int:
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -23,7 +43,7 @@ class Parser(argparse.ArgumentParser):
             description=description,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Formatter,
         )
 
     def error(self, message: str) -> NoReturn:

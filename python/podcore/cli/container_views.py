@@ -115,7 +115,17 @@ class _Security:
 
         facts = self._container.inspect()
         config = bundle.load(f"{facts.bundle}/config.json")
-        return {"Id": facts.id, "Name": facts.name, "Security": bundle.security(config)}
+        return {"Id": facts.id, "Name": facts.name, "Security": _pascal(bundle.security(config))}
+
+
+def _pascal(value: object) -> object:
+    """Returns a value of JSON with its keys as podman writes them."""
+    if isinstance(value, dict):
+        return {
+            "".join(part.capitalize() for part in key.split("_")): _pascal(item)
+            for key, item in value.items()
+        }
+    return [_pascal(item) for item in value] if isinstance(value, list) else value
 
 
 def _security(container: "Container") -> _Security:
