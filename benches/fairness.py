@@ -13,7 +13,7 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
-from podcore._core import LockTable
+from podcore import LockTable
 
 
 def compete(directory: str, barrier: Barrier, hold: float, seconds: float, out: Connection) -> None:

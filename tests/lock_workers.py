@@ -2,7 +2,7 @@
 
 from multiprocessing.synchronize import Barrier
 
-from podcore._core import LockTable
+from podcore import LockTable
 
 
 def count_up(directory: str, path: str, barrier: Barrier, rounds: int) -> None:

@@ -36,7 +36,7 @@ from podcore._core import LockTable
 session = LockTable(sys.argv[1]).session("patient")
 print("asking", flush=True)
 try:
-    session.acquire("container", 1)
+    session.acquire("container", 1, timeout=60)
 except KeyboardInterrupt:
     print("interrupted", session.held, flush=True)
 else:
@@ -59,19 +59,26 @@ def says(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout.readline() == line + "\n"
 
 
-def queues_for_a_lock(pid: int) -> bool:
-    """Says whether a thread of a process sleeps in the kernel's queue for a lock."""
+def threads(pid: int) -> list[tuple[str, str]]:
+    """Returns name and state of each thread of a process."""
+    found = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
-            name = Path(f"/proc/{pid}/task/{thread}/comm").read_text()
-            state = (
-                Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
-            )
+            stat = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
         except FileNotFoundError:
             continue
-        if name == "podcore-lock\n" and state == "S":
-            return True
-    return False
+        name, _, rest = stat.partition("(")[2].rpartition(")")
+        found.append((name, rest.split()[0]))
+    return found
+
+
+def queues_for_a_lock(pid: int) -> bool:
+    return ("podcore-lock", "S") in threads(pid)
+
+
+def is_stopped(pid: int) -> bool:
+    """Says whether every thread has stopped, which takes a moment after the signal."""
+    return all(state == "T" for _, state in threads(pid))
 
 
 def test_sigkill_of_the_holder_frees_everything(popen: Popen, directory: str) -> None:
@@ -145,6 +152,8 @@ def test_stopped_waiter_does_not_hold_up_the_others(popen: Popen, directory: str
         says(waiter, "asking")
         eventually(lambda pid=waiter.pid: queues_for_a_lock(pid))
     stopped.send_signal(signal.SIGSTOP)
+    # Not before: a thread of it that still runs would rightly get the lock.
+    eventually(lambda: is_stopped(stopped.pid))
     holder.kill()
     says(other, "held")
     with LockTable(directory).session() as session:
