@@ -40,7 +40,7 @@ const ROWS: usize = 32;
 /// How many look-ups by address are under way at a time.
 const ITEMS: usize = 128;
 /// How many look-ups by content are in one stage at a time.
-const LOOKUPS: usize = 16;
+const LOOKUPS: usize = 8;
 /// How many rows may pass before a wrong guess about the input is noticed.
 const SAMPLES: usize = 8;
 /// Mappings up to this size are in the nearest caches, where asking ahead only costs.
