@@ -64,8 +64,9 @@ def test_it_shows_the_life_of_a_pod_and_removes_everything(site, demo):
         (signal.SIGTERM, "start:"),
         (signal.SIGINT, "  db         running"),
         (signal.SIGTERM, "stop, in reverse order:"),
+        (signal.SIGHUP, "the same pod, but"),
     ],
-    ids=["INT first", "TERM at start", "INT half way", "TERM at stop"],
+    ids=["INT first", "TERM at start", "INT half way", "TERM at stop", "HUP near the end"],
 )
 def test_an_interrupt_leaves_nothing_behind(number, moment, site, demo):
     process = demo()

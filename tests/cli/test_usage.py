@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from podcore.cli import main, output
+from podcore.cli import arguments, main, output
 from podcore.cli.main import _NOUNS, _PROGRAM, _SHORTCUTS
 
 
@@ -183,6 +183,30 @@ def test_a_full_disk_is_an_error():
 
     assert done.returncode == 125
     assert done.stderr == "Error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "leading"),
+    [
+        ([], 0),
+        (["pod", "--json"], 0),
+        (["--json", "pod"], 1),
+        (["--root", "pod", "pod"], 2),
+        (["--root=/x", "--format", "json", "pod"], 3),
+        (["--root"], 1),
+        (["--", "pod"], 1),
+    ],
+    ids=str,
+)
+def test_global_options_end_where_the_command_begins(argv, leading):
+    assert arguments.split(argv) == (argv[:leading], argv[leading:])
+
+
+def test_a_verb_keeps_its_double_dash(engine, cli):
+    pod = engine.with_pod("-x")
+
+    assert cli("pod", "start", "--", "-x").lines == [pod.id]
+    assert cli("--json", "pod", "--json", "stop", "-t", "1", "--", "-x").code == 0
 
 
 def test_help_names_every_command(cli):

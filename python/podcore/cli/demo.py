@@ -95,16 +95,16 @@ class _Place:
             cgroup.remove()
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class _Guard:
-    """Ends the child on the first SIGINT or SIGTERM; afterwards this process is not disturbed."""
+    """Ends the child on the first signal that would end us; afterwards we are not disturbed."""
 
     def __init__(self) -> None:
         self.received = 0
         self._pidfd = -1
-        self._before = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        self._before = {number: signal.signal(number, self._handle) for number in _ENDING}
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or number
@@ -129,6 +129,14 @@ class _Guard:
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
+    def announce(self) -> None:
+        """Says why the show has ended, if it was interrupted and somebody is still there."""
+        if self.received:
+            try:
+                output.note("interrupted: removing everything")
+            except OSError:
+                return  # the terminal is gone: what is to be done is done without it
+
     def restore(self) -> None:
         """Puts the handlers back that were there before."""
         for number, handler in self._before.items():
@@ -152,8 +160,7 @@ def _run(_context: "Context", options: Namespace) -> int:
                 _show_and_exit(place, busybox)
             code = guard.wait(child)
         finally:
-            if guard.received:
-                output.note("interrupted: removing everything")
+            guard.announce()
             place.clear()
     finally:
         guard.restore()
@@ -195,8 +202,8 @@ def _show_and_exit(place: _Place, busybox: str) -> None:
     code = FAILED
     try:
         # An interrupt ends it on the spot: what it leaves is the parent's to remove.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
         _make_rootfs(place.rootfs, busybox)
         with place.engine() as engine:
             _show(engine, place)

@@ -187,7 +187,18 @@ def _commands() -> str:
     containers = _verbs("podcore.cli.container")
     lines += [f"  {name:<12}{containers[name].summary}" for name in _SHORTCUTS]
     lines += [f"  {name:<12}{_verbs(module)[name].summary}" for name, module in _PROGRAM.items()]
-    lines += ["", "`podcore COMMAND --help` says more."]
+    lines += [
+        "",
+        "exit codes:",
+        "  0    all is well",
+        "  1    `exists` says no, an object of `rm` is missing, a check found something",
+        "  2    the command line can't be read",
+        "  125  everything else that failed",
+        "  `run` and `exec` end as their command does: 126 or 127 where it could not be run,",
+        "  128 and the signal where one ended it.",
+        "",
+        "`podcore COMMAND --help` says more.",
+    ]
     return "\n".join(lines)
 
 
