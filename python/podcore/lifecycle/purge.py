@@ -88,6 +88,9 @@ def _end_workers(host: Host, record: ContainerRecord) -> None:
         found.append(record.monitor)
     for worker in found:
         process.send(worker, _SIGKILL)
+    # The container's own process bears the runtime's command line until it executes its command:
+    # where it was frozen before that, no signal ends it until it is thawed.
+    end_rest(host, record)
     left = process.wait_gone(found, KILL_PATIENCE)
     if left:
         pids = [worker.pid for worker in left]
