@@ -19,7 +19,7 @@ from podcore.lifecycle import brought, home, infra, ledger
 from podcore.lifecycle.config import own_hostname, write_etc_files
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
-from podcore.operations.snapshot import pod_lock
+from podcore.operations.snapshot import check_whole, pod_lock
 from podcore.operations.volumes import make_directories
 from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
@@ -105,9 +105,10 @@ def create_containers(
         with host.store.read() as view:
             found = view.pod(pod.id)
             known = view.container_references(pod.id) if found is not None else []
-        if found is None or found.removing:
+        if found is None:
             message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
             raise PodRemovedError(message)
+        check_whole(found)
         members = [pair for pair in known if pair[0] != found.infra_id]
         named = _named(found, members, checked)
         everything = [*members, *((key, spec.name or "") for key, spec in named)]

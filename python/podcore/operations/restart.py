@@ -5,7 +5,7 @@ from podcore.lifecycle.start import SATISFIES_RESTART
 from podcore.model import ContainerStatus
 from podcore.observe import truth
 from podcore.operations.batch import Batch, Progress
-from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.operations.start import start_members
 from podcore.operations.stop import check_timeout, stop_members
 from podcore.records import PodRecord
@@ -30,6 +30,7 @@ def restart_pod(
     seconds = check_timeout(timeout)
     with pod_lock(host, pod, "restart"):
         taken = snapshot(host, pod)
+        check_whole(taken.pod)
         batch = Batch("restart", taken.pod, taken.members, progress)
         taken.graph()  # a defect is found before anything is stopped
         left_alone = _left_alone(host, taken)

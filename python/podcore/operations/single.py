@@ -21,9 +21,9 @@ from podcore.model import ContainerStatus
 from podcore.names import short
 from podcore.observe import truth
 from podcore.operations.find import current
-from podcore.operations.snapshot import pod_lock, snapshot
+from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.operations.stop import check_timeout
-from podcore.records import ContainerRecord, PodRecord
+from podcore.records import ContainerRecord
 from podcore.report import Outcome
 from podcore.signals import parse_signal
 
@@ -42,7 +42,9 @@ def start(host: Host, which: ContainerRecord) -> None:
     """
     pod, record = current(host, which)
     with pod_lock(host, pod, f"start container {record.name} of") as session:
-        _start_infra(host, session, pod)
+        taken = snapshot(host, pod)
+        check_whole(taken.pod)
+        _start_infra(host, session, taken)
         step = lifecycle_start.start(host, session, record, pod)
         _expect(host, record, step, "started", fine=_UP, wanted=_STARTABLE)
 
@@ -73,11 +75,13 @@ def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
     seconds = check_timeout(timeout)
     pod, record = current(host, which)
     with pod_lock(host, pod, f"restart container {record.name} of") as session:
+        taken = snapshot(host, pod)
+        check_whole(taken.pod)
         state = truth(host, record).state
         if state not in _RESTARTABLE:
             raise _refusal(record, state, "restarted", _RESTARTABLE)
         _stop(host, session, record, seconds)
-        _start_infra(host, session, pod)
+        _start_infra(host, session, taken)
         satisfies = lifecycle_start.SATISFIES_RESTART
         step = lifecycle_start.start(host, session, record, pod, satisfies)
         _expect(host, record, step, "restarted", fine=_UP, wanted=_RESTARTABLE)
@@ -132,11 +136,10 @@ def _simple(
         _expect(host, record, step, f"{verb}d", fine=fine, wanted=wanted)
 
 
-def _start_infra(host: Host, session: LockSession, pod: PodRecord) -> None:
+def _start_infra(host: Host, session: LockSession, taken: Snapshot) -> None:
     """Starts the infra container, whose namespaces this one may join; its lock is released then."""
-    infra = snapshot(host, pod).infra
-    if infra is not None:
-        lifecycle_start.start(host, session, infra, pod)
+    if taken.infra is not None:
+        lifecycle_start.start(host, session, taken.infra, taken.pod)
 
 
 def _stop(host: Host, session: LockSession, which: ContainerRecord, seconds: float | None) -> Step:

@@ -62,6 +62,19 @@ def snapshot(host: Host, pod: PodRecord) -> Snapshot:
     return Snapshot(found, members, infra)
 
 
+def check_whole(pod: PodRecord) -> None:
+    """Checks that nobody has begun to remove a pod: a half-removed one takes nothing new.
+
+    Raises:
+        PodRemovedError: a removal has begun.
+    """
+    if pod.removing:
+        message = (
+            f"pod `{pod.name}` ({short(pod.id)}) is half removed\nhint: remove it again to finish"
+        )
+        raise PodRemovedError(message)
+
+
 @contextmanager
 def pod_lock(
     host: Host, pod: PodRecord, operation: str, *, exclusive: bool = False

@@ -15,7 +15,7 @@ from podcore.observe import truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.crew import Job, Watch
-from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
+from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.records import ContainerRecord, PodRecord
 from podcore.report import Report
 
@@ -34,6 +34,7 @@ def start_pod(host: Host, pod: PodRecord, progress: Progress | None = None) -> R
     """
     with pod_lock(host, pod, "start"):
         taken = snapshot(host, pod)
+        check_whole(taken.pod)
         batch = Batch("start", taken.pod, taken.members, progress)
         start_members(host, taken, batch, RUNNING)
         return batch.report().raise_for_errors()
