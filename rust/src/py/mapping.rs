@@ -8,9 +8,9 @@
 //! A string is looked up by its address first, which reads nothing of the string itself; by
 //! content only when it is not the very object that is a key.
 //!
-//! Borrowed references are safe here because the interpreter lock is held throughout (abi3 modules
-//! cannot be loaded without one) and nothing between taking and using one can run Python code.
-//! Where something can, as with anything but exact built-in types, references are owned.
+//! Borrowed references are safe here because the interpreter lock is held throughout, and nothing
+//! between taking and using one can run Python code. Where something can, as with anything but
+//! exact built-in types, references are owned. Without such a lock only a private copy is read so.
 #![allow(
     unsafe_code,
     reason = "the C API is what makes reading a large mapping fast"
@@ -70,7 +70,8 @@ pub(super) struct Contents {
 /// single str in place of an iterable, `RuntimeError` when the mapping changes meanwhile, and
 /// whatever its own methods raise.
 pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
-    if let Ok(dict) = mapping.cast_exact::<PyDict>()
+    if has_interpreter_lock(mapping.py())
+        && let Ok(dict) = mapping.cast_exact::<PyDict>()
         && let Some(contents) = read_exact(dict)?
     {
         return Ok(contents);
@@ -606,6 +607,17 @@ unsafe fn gather(
         }
     }
     Ok(true)
+}
+
+/// Returns whether threads of this interpreter run one at a time.
+fn has_interpreter_lock(py: Python<'_>) -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        // Before Python 3.13, which has the function, there always is a lock.
+        py.import("sys")
+            .and_then(|sys| sys.getattr("_is_gil_enabled")?.call0()?.is_truthy())
+            .unwrap_or(true)
+    })
 }
 
 /// Returns whether this interpreter is one whose lists are laid out as `list_items` expects.
