@@ -6,11 +6,11 @@ import podcore
 from harness.polling import eventually
 from integration.builders import add, await_ready, new_pod, outcomes, says, states
 
-TELLING = ["sh", "-c"]
-TELLING += [
-    'for s in HUP INT TERM USR1 USR2; do trap "echo got $s" $s; done; echo ready; '
-    "while :; do sleep 1000 & wait $!; done"
-]
+TELLING = """
+for s in HUP INT TERM USR1 USR2; do trap "echo got $s" $s; done
+echo ready
+while :; do sleep 1000 & wait $!; done
+"""
 SIGNALS = ["SIGTERM", "TERM", "term", "sigterm", 15, "15", "USR1", 10, "hup", 1]
 BOGUS = [
     "BOGUS",
@@ -50,7 +50,7 @@ def test_kill_ends_what_runs_and_records_it(site):
 def test_signals_have_names_and_numbers(site):
     names = {15: "TERM", 10: "USR1", 1: "HUP"}
     pod = new_pod(site)
-    container = add(site, pod, "a", command=TELLING)
+    container = add(site, pod, "a", command=["sh", "-c", TELLING])
     pod.start()
     await_ready(container)
 
@@ -82,7 +82,7 @@ def test_a_real_time_signal_is_sent(site):
 @pytest.mark.runtimes("crun")
 def test_what_is_no_signal_is_refused_before_anything_is_sent(site):
     pod = new_pod(site)
-    container = add(site, pod, "a", command=TELLING)
+    container = add(site, pod, "a", command=["sh", "-c", TELLING])
     pod.start()
     await_ready(container)
 
@@ -115,7 +115,7 @@ def test_what_does_not_run_is_ignored(site):
 @pytest.mark.runtimes("crun")
 def test_kill_twice_in_one_process(site):
     pod = new_pod(site)
-    container = add(site, pod, "a", command=TELLING)
+    container = add(site, pod, "a", command=["sh", "-c", TELLING])
     pod.start()
     await_ready(container)
 

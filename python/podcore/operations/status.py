@@ -1,6 +1,7 @@
 """What a pod and its containers are doing now: a snapshot and a look at the host, no locks."""
 
 import time
+from copy import deepcopy
 
 from podcore.backend import Host
 from podcore.errors import PodcoreError
@@ -122,7 +123,7 @@ def inspect_container(host: Host, pod: PodRecord, record: ContainerRecord) -> Co
         started=now.started,
         finished=now.finished,
         restarts=now.restarts,
-        spec=now.spec,
+        spec=deepcopy(now.spec),  # what the caller does to it is no business of the store's
         dependencies=tuple(edge.id for edge in now.dependencies),
         oci_runtime=now.oci_runtime,
         bundle=host.places.bundle(now.id),
