@@ -89,9 +89,6 @@ def main(argv: Sequence[str]) -> int:
         return _dispatch(argv)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
-    except UsageError as problem:
-        output.error(str(problem))
-        return USAGE
     except PodcoreError as problem:
         output.failure(problem)
         return FAILED
@@ -172,6 +169,8 @@ def _run(prog: str, verb: Verb, arguments: list[str], options: Namespace) -> int
     context = Context(options)
     try:
         return verb.run(context, options)
+    except UsageError as problem:
+        parser.error(str(problem))
     finally:
         context.close()
 

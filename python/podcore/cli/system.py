@@ -38,11 +38,22 @@ def _configure_check(parser: Parser) -> None:
 def _check(context: "Context", options: Namespace) -> int:
     found = context.engine.check(repair=options.repair)
     if context.json:
-        output.json([str(problem) for problem in found])
+        output.json(
+            [
+                {
+                    "Kind": one.kind,
+                    "Object": one.object,
+                    "Text": one.text,
+                    "Repaired": one.repaired,
+                    "Hint": one.hint,
+                }
+                for one in found
+            ]
+        )
     else:
-        for problem in found:
-            output.line(str(problem))
-    return 1 if found and not options.repair else 0
+        for one in found:
+            output.line(str(one))
+    return 0 if all(one.repaired for one in found) else 1
 
 
 def _info(context: "Context", _options: Namespace) -> int:
