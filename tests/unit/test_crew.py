@@ -1,0 +1,248 @@
+"""The workers of a batch, with plans that have no containers."""
+
+import os
+import threading
+import time
+from collections import deque
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+
+from podcore.operations import crew
+from podcore.operations.crew import Job, Watch
+
+
+class Plan:
+    """Jobs by name; ``after`` says which ones come when a job has ended."""
+
+    def __init__(self, jobs, after=None):
+        self.ready = deque(jobs)
+        self.after = after or {}
+        self.under_way = 0
+        self.done, self.errors, self.over = [], {}, []
+        self.watches = {}
+        self.work = {}
+
+    @property
+    def finished(self):
+        return not self.ready and not self.under_way and not self.watches
+
+    def take(self):
+        if not self.ready:
+            return None
+        name = self.ready.popleft()
+        self.under_way += 1
+        return Job(name, "work", self.work.get(name, lambda session: name))
+
+    def _end(self, job):
+        self.under_way -= 1
+        self.ready.extend(self.after.get(job.container_id, ()))
+
+    def succeeded(self, job, result):
+        self.done.append((job.container_id, result))
+        self._end(job)
+
+    def failed(self, job, error):
+        self.errors[job.container_id] = error
+        self._end(job)
+
+    def watched(self):
+        return list(self.watches.values())
+
+    def due(self, watch):
+        self.over.append(watch.container_id)
+        self.watches.pop(watch.container_id, None)
+
+
+def run(plan, workers=3):
+    """Runs a plan on a thread of its own, so that a deadlock fails the test instead of hanging it."""
+    host = SimpleNamespace(max_workers=workers, session=lambda operation: nullcontext(operation))
+    raised = []
+
+    def target():
+        try:
+            crew.run(host, plan, "test")
+        except BaseException as error:
+            raised.append(error)
+
+    runner = threading.Thread(target=target, daemon=True)
+    runner.start()
+    runner.join(30)
+    assert not runner.is_alive(), "the crew hangs"
+    if raised:
+        raise raised[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_every_job_is_done_once(workers):
+    plan = Plan(range(100))
+
+    run(plan, workers)
+
+    assert sorted(plan.done) == [(number, number) for number in range(100)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_jobs_that_others_bring_about_are_done_too(workers):
+    chain = {number: [number + 1] for number in range(50)}
+    plan = Plan([0], chain)
+
+    run(plan, workers)
+
+    assert [name for name, _ in plan.done] == list(range(51))
+
+
+def test_an_empty_plan_ends_at_once():
+    run(Plan([]))
+
+
+def test_as_many_jobs_run_at_once_as_there_are_workers():
+    plan = Plan(range(4))
+    meeting = threading.Barrier(4)
+    plan.work = dict.fromkeys(range(4), lambda session: meeting.wait(20))
+
+    run(plan, workers=4)
+
+    assert plan.errors == {}
+
+
+def test_an_error_of_a_job_is_told_to_the_plan_and_stops_nothing():
+    plan = Plan(["bad", "good"])
+
+    def fail(session):
+        raise ValueError("no")
+
+    plan.work = {"bad": fail}
+
+    run(plan, workers=1)
+
+    assert str(plan.errors["bad"]) == "no"
+    assert plan.done == [("good", "good")]
+
+
+def test_each_job_has_a_session_of_its_own():
+    sessions = []
+    plan = Plan(range(5))
+    plan.work = dict.fromkeys(range(5), sessions.append)
+    host = SimpleNamespace(max_workers=2, session=lambda operation: nullcontext(object()))
+
+    crew.run(host, plan, "test")
+
+    assert len({id(session) for session in sessions}) == 5
+
+
+@pytest.mark.parametrize("method", ["take", "succeeded", "failed", "watched"])
+def test_a_bug_of_a_plan_is_raised_and_hangs_nothing(method):
+    plan = Plan(["good", "bad"])
+
+    def fail(session):
+        raise ValueError("no")
+
+    def bug(*arguments):
+        raise RuntimeError("a bug")
+
+    plan.work = {"bad": fail}
+    setattr(plan, method, bug)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(plan)
+
+
+def test_a_base_exception_of_a_job_is_raised_by_the_caller():
+    plan = Plan(["bad", "good"])
+
+    def fail(session):
+        raise SystemExit(3)
+
+    plan.work = {"bad": fail}
+
+    with pytest.raises(SystemExit):
+        run(plan, workers=1)
+
+
+def test_a_watched_process_is_told_to_be_over():
+    plan = Plan([])
+    reading, writing = os.pipe()
+    try:
+        plan.watches["a"] = Watch("a", reading, time.monotonic() + 60)
+        threading.Timer(0.05, os.write, (writing, b"x")).start()
+
+        run(plan)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert plan.over == ["a"]
+
+
+def test_a_watched_moment_is_told_to_have_come():
+    plan = Plan([])
+    reading, writing = os.pipe()
+    try:
+        plan.watches["a"] = Watch("a", reading, time.monotonic() + 0.05)
+        run(plan)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert plan.over == ["a"]
+
+
+def test_a_process_that_is_gone_already_is_over_at_once():
+    plan = Plan([])
+    plan.watches["a"] = Watch("a", None, float("inf"))
+
+    run(plan)
+
+    assert plan.over == ["a"]
+
+
+def test_a_watch_that_a_job_brings_about_is_noticed():
+    plan = Plan(["job"])
+
+    def begin(session):
+        plan.watches["job"] = Watch("job", None, float("inf"))
+
+    plan.work = {"job": begin}
+
+    run(plan, workers=1)
+
+    assert plan.over == ["job"]
+
+
+def test_ctrl_c_hands_out_no_more_jobs_and_lets_those_under_way_end(monkeypatch):
+    plan = Plan(["slow", "never"])
+    begun, interrupted = threading.Event(), threading.Event()
+    ended = []
+
+    def slow(session):
+        begun.set()
+        assert interrupted.wait(20)
+        ended.append("slow")
+
+    def interrupt(watched):
+        assert begun.wait(20)
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    plan.work = {"slow": slow, "never": ended.append}
+    monkeypatch.setattr(crew, "_milliseconds", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, workers=1)
+
+    assert ended[:1] == ["slow"]
+    # It may have been handed out between the interrupt and the stop, never afterwards.
+    assert not plan.under_way
+
+
+def test_threads_and_descriptors_are_given_back():
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+    for _ in range(20):
+        run(Plan(range(5)))
+
+    # Less is no matter: something of another test may have been collected meanwhile.
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
