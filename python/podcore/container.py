@@ -222,7 +222,8 @@ class Container:
             user: ``user[:group]``; default: the container's.
             cwd: default: the container's.
             stdin: what it reads; None for nothing.
-            terminal: it gets a pseudo-terminal; all that it writes is ``stdout`` then.
+            terminal: it gets a pseudo-terminal; all that it shows is ``stdout`` then. (crun 1.8.1
+                sometimes loses what a command shows that ends at once.)
 
         Raises:
             ContainerStateError: it does not run.
@@ -240,6 +241,10 @@ class Container:
             terminal=terminal,
             timeout=check_timeout(timeout),
         )
+        if terminal:
+            from podcore.operations.terminal import run_in_terminal
+
+            return run_in_terminal(self._engine.host, self._record, wanted, stdin)
         return run(self._engine.host, self._record, wanted, stdin)
 
     def copy_in(self, source: "str | os.PathLike[str]", target: str) -> None:
