@@ -5,6 +5,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from podcore._core import LockSession, LockTable
+from podcore.errors import StoreCorruptError
 from podcore.kernel import host as kernel_host
 from podcore.kernel import process
 from podcore.kernel.cgroup import Cgroup, Hierarchies
@@ -90,8 +91,30 @@ class Host:
                 if self._store is None:
                     from podcore.store import Store
 
+                    self._refuse_loss()
                     self._store = Store.open(self.places.root, self.locks)
         return self._store
+
+    def _refuse_loss(self) -> None:
+        """Makes no new database where there are containers or pods of an earlier one.
+
+        Raises:
+            StoreCorruptError: it is gone.
+        """
+        path = f"{self.places.root}/state.db"
+        if os.path.lexists(path):
+            return
+        for directory in (self.places.containers, self.places.pods):
+            try:
+                left = os.listdir(directory)
+            except FileNotFoundError:
+                continue
+            # Another process may have made it, and a pod, between the two looks.
+            if left and not os.path.lexists(path):
+                raise StoreCorruptError(
+                    f"the state store `{path}` is gone, but `{directory}` is not empty\n"
+                    "hint: `podcore system check --repair` rebuilds it from what is on the host"
+                )
 
     @property
     def hierarchies(self) -> Hierarchies:

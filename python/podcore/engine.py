@@ -14,6 +14,7 @@ from podcore.places import Places
 if TYPE_CHECKING:
     from podcore.backend import Host
     from podcore.container import Container
+    from podcore.model import Finding
     from podcore.pod import Pod
     from podcore.volumes import Volumes
 
@@ -205,19 +206,21 @@ class Engine:
 
         return Container(self, *container(self.host, reference))
 
-    def check(self, repair: bool = False) -> list[str]:  # noqa: FBT001, FBT002 -- given by name
+    def check(self, repair: bool = False) -> "list[Finding]":  # noqa: FBT001, FBT002 -- given by name
         """Looks for damage in the state and for what dead workers left behind.
 
         Args:
-            repair: finish what they began, as the next verb on each container would.
+            repair: put right what can be: finish what dead workers began, remove what belongs to
+                nothing, rebuild a damaged or lost database from what is on the host. The damaged
+                one is kept beside it as ``state.db.corrupt-<time>``.
 
         Returns:
-            What was found, as sentences; with ``repair`` each says what was done about it.
+            What was found, in a fixed order; with ``repair``, each says whether it is right now.
 
         Raises:
-            StoreCorruptError: the database can't be read at all.
+            StoreError: the database is in another program's hands, too new, or read-only.
         """
-        from podcore.operations.check import check
+        from podcore.operations.system import check
 
         return check(self.host, repair=repair)
 

@@ -350,3 +350,26 @@ class Volume:
     path: str
     created: float
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that ``Engine.check`` found wrong.
+
+    Attributes:
+        kind: in one word, such as ``intent``, ``process`` or ``database``.
+        object: what it is about: an id, a path, a process.
+        text: as a sentence.
+        repaired: whether it has been put right; None when that was not tried.
+        hint: what to do, where podcore can't; "" for nothing.
+    """
+
+    kind: str
+    object: str
+    text: str
+    repaired: bool | None = None
+    hint: str = ""
+
+    def __str__(self) -> str:
+        said = {None: "", True: ": put right", False: ": not put right"}[self.repaired]
+        return f"{self.text}{said}" + (f"\nhint: {self.hint}" if self.hint else "")

@@ -40,6 +40,11 @@ class Places:
         """The directory with one directory for each container."""
         return f"{self.root}/containers"
 
+    @property
+    def pods(self) -> str:
+        """The directory with the ledger of each pod, from which its row could be made again."""
+        return f"{self.root}/pods"
+
     def container(self, container_id: str) -> str:
         """What belongs to a container until it is removed."""
         return f"{self.root}/containers/{container_id}"

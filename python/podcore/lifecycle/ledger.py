@@ -56,12 +56,7 @@ def name_store(change: Change) -> str:
 
 def pod_path(places: Places, pod_id: str) -> str:
     """Returns where a pod's ledger is."""
-    return f"{pods_directory(places)}/{pod_id}.json"
-
-
-def pods_directory(places: Places) -> str:
-    """Returns the directory of the ledgers of pods."""
-    return f"{places.root}/pods"
+    return f"{places.pods}/{pod_id}.json"
 
 
 def container_path(places: Places, container_id: str) -> str:
@@ -82,7 +77,7 @@ def write_pod(
     Raises:
         ResourceExhaustedError, OSError: it could not be written.
     """
-    make_directory(pods_directory(places))
+    make_directory(places.pods)
     machinery = None if infra is None else _container(infra)
     _write(pod_path(places, pod.id), store, {"pod": _pod(pod), "infra": machinery})
 

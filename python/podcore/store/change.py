@@ -201,6 +201,17 @@ class Change(View):
         if number % _PRUNE_EVERY == 0:
             self._do(_PRUNE_EVENTS, number - EVENTS_KEPT)
 
+    def number_from(self, table: str, number: int) -> None:
+        """Makes the next row of a table get at least this number.
+
+        Args:
+            table: ``pod``, ``container`` or ``volume``.
+            number: 1 or more.
+        """
+        self._do("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", number - 1, table)
+        if not self._found():
+            self._do("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, number - 1)
+
     def set_meta(self, key: str, value: str) -> None:
         """Writes a fact about the store as a whole."""
         self._do(_SET_META, key, value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from podcore.kernel.exhaustion import typed as exhausted
+from podcore.kernel.files import sync_directory
 from podcore.store import faults, schema
 from podcore.store.connection import Connection
 
@@ -35,9 +36,9 @@ def create(path: str, locks: "LockTable") -> None:
             # SQLite would take it for the new database's own.
             raise faults.corrupt(path, "it is gone, but its journal (-wal) is there")
         try:
-            _build(f"{path}.new")
+            build(f"{path}.new")
             os.rename(f"{path}.new", path)
-            _sync(os.path.dirname(path))
+            sync_directory(os.path.dirname(path))
         except apsw.Error as error:
             raise faults.typed(error, path) from error
         except OSError as error:
@@ -78,7 +79,8 @@ def migrate(path: str, locks: "LockTable") -> None:
             connection.close()
 
 
-def _build(path: str) -> None:
+def build(path: str) -> None:
+    """Makes an empty database, in place of what a process that died here left."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         try:
             os.unlink(f"{path}{suffix}")  # of a process that died here
@@ -111,7 +113,7 @@ def _back_up(connection: Connection, path: str) -> None:
     connection.execute("VACUUM INTO ?", (partial,))
     os.chmod(partial, 0o600)
     os.rename(partial, copy)
-    _sync(os.path.dirname(path))
+    sync_directory(os.path.dirname(path))
 
 
 def _upgrade(connection: Connection, path: str, version: int) -> None:
@@ -122,11 +124,3 @@ def _upgrade(connection: Connection, path: str, version: int) -> None:
         raise faults.corrupt(path, f"rows of table `{broken[0][0]}` refer to what is not there")
     connection.execute(f"PRAGMA user_version = {version + 1}")
     connection.execute("COMMIT")
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
