@@ -57,7 +57,7 @@ class Plan:
 
 def run(plan, workers=3):
     """Runs a plan on a thread of its own, so that a deadlock fails the test instead of hanging it."""
-    host = SimpleNamespace(max_workers=workers, session=lambda operation: nullcontext(operation))
+    host = SimpleNamespace(max_workers=workers, session=nullcontext)
     raised = []
 
     def target():

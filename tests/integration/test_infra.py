@@ -1,0 +1,179 @@
+"""The infra container and the namespaces that a pod shares, seen from inside."""
+
+import os
+
+import pytest
+
+import podcore
+from harness.polling import eventually
+from integration.builders import POLITE, add, await_ready, events, new_pod, outcomes, states
+
+SHARED = ("ipc", "net", "uts")
+
+
+def inside(container, *command):
+    result = container.exec(command, timeout=60)
+    assert result.exit_code == 0, result
+    return result.stdout.decode().strip()
+
+
+def namespace(pid, kind):
+    return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def infra_of(pod):
+    return pod._engine.container(pod.inspect().infra_container_id)
+
+
+def test_containers_see_each_other_on_localhost(site):
+    pod = new_pod(site, share=SHARED)
+    serve = "trap 'exit 0' TERM; (while :; do echo hello | nc -l -p 8080; done) & echo ready; wait"
+    server = add(site, pod, "server", command=["sh", "-c", serve])
+    client = add(site, pod, "client", "server")
+    pod.start()
+    await_ready(server)
+
+    def ask():
+        return client.exec(["nc", "-w", "5", "127.0.0.1", "8080"], timeout=60).stdout
+
+    assert eventually(ask) == b"hello\n"
+
+
+def test_they_share_host_name_and_dev_shm(site):
+    pod = new_pod(site, share=SHARED, hostname="together")
+    a, b = add(site, pod, "a"), add(site, pod, "b")
+    pod.start()
+
+    inside(a, "sh", "-c", "echo secret > /dev/shm/note")
+
+    assert inside(b, "cat", "/dev/shm/note") == "secret"
+    assert inside(a, "hostname") == inside(b, "hostname") == "together"
+    for kind in SHARED:
+        assert (
+            namespace(a.pid, kind) == namespace(b.pid, kind) == namespace(infra_of(pod).pid, kind)
+        )
+        assert namespace(a.pid, kind) != namespace("self", kind)
+    for kind in ("pid", "mnt"):
+        assert namespace(a.pid, kind) != namespace(b.pid, kind)
+
+
+@pytest.mark.runtimes("crun")
+def test_the_default_is_to_share_ipc_net_and_uts(site):
+    assert site.engine().create_pod("web").inspect().share == SHARED
+
+
+@pytest.mark.runtimes("crun")
+def test_a_pod_that_shares_nothing_has_no_infra_container(site):
+    pod = new_pod(site, share=())
+    a, b = add(site, pod, "a"), add(site, pod, "b")
+    pod.start()
+
+    assert pod.inspect().infra_container_id == ""
+    for kind in SHARED:
+        assert namespace(a.pid, kind) != namespace(b.pid, kind)
+    assert inside(a, "hostname") == a.id[:12]
+
+
+@pytest.mark.runtimes("crun")
+def test_the_infra_container_starts_first_and_stops_last(site):
+    pod = new_pod(site, share=SHARED)
+    a = add(site, pod, "a", command=POLITE)
+    b = add(site, pod, "b", "a", command=POLITE)
+    pod.start()
+    await_ready(a, b)
+    name = infra_of(pod).name
+
+    pod.stop(timeout=60)
+
+    assert events(pod._engine, "start") == [name, "a", "b"]
+    assert events(pod._engine, "stop") == ["b", "a", name]
+    assert infra_of(pod).status == "exited"
+
+
+@pytest.mark.runtimes("crun")
+def test_it_is_machinery_and_shown_nowhere(site):
+    pod = new_pod(site, share=SHARED)
+    infra_id = pod.inspect().infra_container_id
+    assert pod.state == "created"
+    with pytest.raises(podcore.NoSuchContainerError, match="no containers in pod"):
+        pod.start()
+    container = add(site, pod, "a")
+
+    reports = [pod.start(), pod.pause(), pod.unpause(), pod.restart(timeout=0), pod.kill()]
+
+    assert [outcomes(report) for report in reports] == [{"a": "done"}] * 5
+    assert list(pod.status()) == [container.id]
+    assert [c.id for c in pod.containers()] == [container.id]
+    assert [member.id for member in pod.inspect().containers] == [container.id]
+    assert pod.inspect().to_dict()["InfraContainerID"] == infra_id
+    assert pod.state == "exited"
+    assert outcomes(pod.stop()) == {"a": "ignored"}
+    with pytest.raises(podcore.NoSuchContainerError):
+        pod.container(f"{pod.id[:12]}-infra")
+    assert pod._engine.container(infra_id).name == f"{pod.id[:12]}-infra"
+    assert outcomes(pod.remove()) == {"a": "done"}
+
+
+@pytest.mark.runtimes("crun")
+def test_it_stays_while_a_paused_container_needs_it(site):
+    pod = new_pod(site, share=SHARED)
+    paused = add(site, pod, "paused")
+    add(site, pod, "run")
+    pod.start()
+    paused.pause()
+
+    pod.stop(timeout=0)
+
+    assert states(pod) == {"paused": "paused", "run": "exited"}
+    assert infra_of(pod).status == "running"
+
+
+@pytest.mark.runtimes("crun")
+def test_one_container_brings_it_up(site):
+    pod = new_pod(site, share=SHARED)
+    container = add(site, pod, "a")
+
+    container.start()
+
+    assert infra_of(pod).status == "running"
+    assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
+
+
+@pytest.mark.runtimes("crun")
+def test_a_container_can_opt_out_or_join_another_one(site):
+    pod = new_pod(site, share=SHARED)
+    namespaces = {"net": "private", "pid": "private"}
+    base = add(site, pod, "base", namespaces=namespaces)
+    joined = {"net": "container:base", "pid": "container:base"}
+    sidecar = add(site, pod, "sidecar", namespaces=joined)
+    pod.start()
+
+    assert sidecar.inspect().dependencies == (base.id,)
+    assert namespace(base.pid, "net") != namespace(infra_of(pod).pid, "net")
+    for kind in ("net", "pid", "uts"):
+        assert namespace(sidecar.pid, kind) == namespace(base.pid, kind)
+    assert inside(sidecar, "cat", "/proc/1/comm") == "sleep"
+
+
+@pytest.mark.runtimes("crun")
+def test_pid_and_cgroup_are_shared_on_request(site):
+    pod = new_pod(site, share=("pid", "cgroup"))
+    a, b = add(site, pod, "a"), add(site, pod, "b")
+    pod.start()
+
+    for kind in ("pid", "cgroup"):
+        assert namespace(a.pid, kind) == namespace(b.pid, kind)
+    assert inside(a, "cat", "/proc/1/comm") == "catatonit"
+
+
+@pytest.mark.runtimes("runc")
+def test_a_killed_infra_container_is_started_again_with_the_pod(site):
+    pod = new_pod(site, share=SHARED)
+    container = add(site, pod, "a")
+    pod.start()
+    infra_of(pod).kill()
+    pod.kill()
+
+    pod.start()
+
+    assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
