@@ -1,17 +1,19 @@
 """What podcore is tested with, for those who test their own tooling on it.
 
-``failpoints`` makes a process die or fail between any two steps of a verb. None of it is imported
-by podcore itself.
+``failpoints`` makes a process die or fail between any two steps of a verb, ``check_invariants``
+says what a crash may not leave behind. None of it is imported by podcore itself.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from podcore.testing.failures import failpoints
+    from podcore.testing.invariants import check_invariants
 
-__all__ = ["failpoints"]
+__all__ = ["check_invariants", "failpoints"]
 
 _HOMES = {
+    "check_invariants": "invariants",
     "failpoints": "failures",
 }
 

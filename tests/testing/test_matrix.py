@@ -1,0 +1,158 @@
+"""Every failpoint, with the process killed there: the next command puts things right."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+import podcore
+from harness.polling import eventually
+from podcore.kernel.failpoints import NAMES
+from podcore.lifecycle.create import create, discard_created
+from podcore.lifecycle.start import start as lifecycle_start
+from podcore.model import ContainerStatus
+from podcore.testing import check_invariants, failpoints
+
+UP = {ContainerStatus.RUNNING, ContainerStatus.PAUSED}
+
+
+def prepared(engine, site, *, started):
+    """Returns a pod of two containers that depend on each other, with a shared namespace."""
+    pod = engine.create_pod("web", share=("ipc",))
+    sleep = ["/bin/sleep", "1000"]
+    pod.create_container("db", rootfs=site.rootfs, command=sleep, stop_timeout=0.1)
+    pod.create_container(
+        "api", rootfs=site.rootfs, command=sleep, stop_timeout=0.1, depends_on=["db"]
+    )
+    if started:
+        pod.start()
+    return pod
+
+
+def create_pod(engine, site):
+    engine.create_pod("late", share=("ipc",))
+
+
+def create_container(engine, site):
+    engine.pod("web").create_container("late", rootfs=site.rootfs, command=["/bin/true"])
+
+
+def start(engine, site):
+    engine.pod("web").start()
+
+
+def discard(engine, site):
+    """Creates a container ahead, then takes it back."""
+    host = engine.host
+    with host.store.read() as view:
+        pod = view.pod_by_name("web")
+        infra = view.container(pod.infra_id)
+        db = view.container_by_name(pod.id, "db")
+    with host.session("test") as session:
+        lifecycle_start(host, session, infra, pod)
+        create(host, session, db, pod)
+        discard_created(host, session, db)
+
+
+def stop(engine, site):
+    engine.pod("web").stop(timeout=0.1)
+
+
+def clean_up(engine, site):
+    engine.pod("web").stop(timeout=0.1, cleanup=True)
+
+
+def kill(engine, site):
+    engine.pod("web").kill()
+
+
+def pause(engine, site):
+    engine.pod("web").pause()
+
+
+def unpause(engine, site):
+    pod = engine.pod("web")
+    pod.pause()
+    pod.unpause()
+
+
+def remove(engine, site):
+    engine.pod("web").remove(force=True)
+
+
+VERBS = {
+    "create-pod": create_pod,
+    "create-containers": create_container,
+    "create": start,
+    "discard": discard,
+    "start": start,
+    "stop": stop,
+    "cleanup": clean_up,
+    "kill": kill,
+    "pause": pause,
+    "unpause": unpause,
+    "purge": remove,
+    "remove": remove,
+    "remove-pod": remove,
+}
+DOWN_BEFORE = {"create-pod", "create-containers", "create", "discard", "start"}
+
+
+def die_in(site, verb, settings):
+    """Runs a verb in a process of its own and returns how that ended."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            with failpoints(settings), site.engine(max_workers=2) as engine:
+                verb(engine, site)
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.runtimes("runc")
+@pytest.mark.parametrize("name", NAMES)
+def test_after_a_death_the_next_command_puts_things_right(site, name):
+    room = name.partition(".")[0]
+    with site.engine() as engine:
+        prepared(engine, site, started=room not in DOWN_BEFORE)
+
+    assert die_in(site, VERBS[room], {name: "kill"}) == -signal.SIGKILL
+
+    engine = site.engine()
+    if "web" in [pod.name for pod in engine.pods()]:
+        pod = engine.pod("web")
+        if room in ("purge", "remove", "remove-pod"):
+            pod.remove(force=True)
+        else:
+            with contextlib.suppress(podcore.PartialFailureError):
+                pod.start()
+            members = {one.name: one for one in pod.containers()}
+            assert members["db"].status in UP
+            assert members["api"].status in UP
+    mended = engine.check(repair=True)
+    assert all(one.repaired for one in mended), mended
+    eventually(lambda: not check_invariants(engine) or None, timeout=20, what="all invariants")
+    names = {pod.name for pod in engine.pods()}
+    assert names == (set() if room in ("purge", "remove", "remove-pod") else {"web"}) | (
+        {"late"} if name == "create-pod.after-commit" else set()
+    )
+
+
+@pytest.mark.runtimes("runc")
+@pytest.mark.parametrize("name", ["create.after-launch", "start.after-start", "stop.after-signal"])
+def test_a_check_alone_puts_it_right_too(site, name):
+    room = name.partition(".")[0]
+    with site.engine() as engine:
+        prepared(engine, site, started=room not in DOWN_BEFORE)
+    assert die_in(site, VERBS[room], {name: "kill"}) == -signal.SIGKILL
+    engine = site.engine()
+
+    assert "intent" in [one.kind for one in engine.check()]
+    assert all(one.repaired for one in engine.check(repair=True))
+
+    assert engine.check() == []
+    eventually(lambda: not check_invariants(engine) or None, timeout=20, what="all invariants")
