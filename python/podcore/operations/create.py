@@ -9,6 +9,7 @@ from podcore._core import DependencyGraph
 from podcore.backend import Host
 from podcore.errors import (
     ContainerExistsError,
+    InvalidArgumentError,
     NoSuchContainerError,
     PodExistsError,
     PodRemovedError,
@@ -16,7 +17,8 @@ from podcore.errors import (
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import brought, home, infra, ledger
-from podcore.lifecycle.config import own_hostname, write_etc_files
+from podcore.lifecycle.config import write_etc_files
+from podcore.lifecycle.namespaces import own_hostname
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
 from podcore.operations.snapshot import check_whole, pod_lock
@@ -25,7 +27,8 @@ from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
 from podcore.references import resolve
 from podcore.specs import check_container, check_pod, spec_hash
-from podcore.store import Change
+from podcore.specs.namespaces import CONTAINER
+from podcore.store import Change, View
 
 
 def create_pod(host: Host, spec: PodSpec) -> PodRecord:
@@ -38,6 +41,9 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
     """
     checked = check_pod(spec)
     pod_id = new_id()
+    if checked.name is not None:
+        with host.store.read() as view:
+            _check_free(view, checked.name)  # before the infra container's root is made
     machinery = infra.prepare(host, checked) if checked.share and checked.infra else None
     with (
         host.session(f"create pod {checked.name or short(pod_id)}") as session,
@@ -46,9 +52,8 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
         name = checked.name
         if name is None:
             name = generate_name({known for _, known in change.pod_references()})
-        elif change.pod_by_name(name) is not None:
-            message = f"a pod `{name}` exists\nhint: choose another name, or remove that one"
-            raise PodExistsError(message)
+        else:
+            _check_free(change, name)
         pod = change.add_pod(
             PodRecord(
                 id=pod_id,
@@ -73,6 +78,12 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
         failpoint("create-pod.before-commit")
     failpoint("create-pod.after-commit")
     return pod
+
+
+def _check_free(view: View, name: str) -> None:
+    if view.pod_by_name(name) is not None:
+        message = f"a pod `{name}` exists\nhint: choose another name, or remove that one"
+        raise PodExistsError(message)
 
 
 def _with_infra(change: Change, pod: PodRecord, row: ContainerRecord) -> PodRecord:
@@ -115,7 +126,7 @@ def create_containers(
         edges = _edges(found, named, everything)
         _check_graph(host, found, named, everything, edges)
         rows = [
-            _row(host, found, key, spec, runtime, edges[key])
+            _row(host, found, key, _joining(found, spec, everything), runtime, edges[key])
             for (key, spec), runtime in zip(named, runtimes, strict=True)
         ]
         with _homes(host.places, rows), host.store.write(session, durable=True) as change:
@@ -165,9 +176,9 @@ def _edges(
     for key, spec in named:
         wanted = list(spec.depends_on)
         wanted += [
-            origin.removeprefix("container:")
+            origin.removeprefix(CONTAINER)
             for origin in spec.namespaces.values()
-            if origin.startswith("container:")
+            if origin.startswith(CONTAINER)
         ]
         found: dict[str, None] = {}
         for reference in wanted:
@@ -177,6 +188,33 @@ def _edges(
                 found[reference] = None
         edges[key] = list(found)
     return edges
+
+
+def _joining(
+    pod: PodRecord, spec: ContainerSpec, everything: Sequence[tuple[str, str]]
+) -> ContainerSpec:
+    """Returns a spec that says by id whose namespaces it joins; call when the graph is checked.
+
+    Raises:
+        InvalidArgumentError: it names a host, but does not get a UTS namespace of its own.
+    """
+    where = f"pod `{pod.name}`"
+    joined = {
+        kind: CONTAINER + resolve(mode.removeprefix(CONTAINER), everything, "container", where)
+        if mode.startswith(CONTAINER)
+        else mode
+        for kind, mode in spec.namespaces.items()
+    }
+    shares_name = joined.get("uts", "pod") != "private" and (
+        "uts" in pod.share or joined.get("uts", "pod") != "pod"
+    )
+    if spec.hostname is not None and shares_name and spec.bundle is None:
+        message = (
+            f"container `{spec.name}`, `hostname`: it shares the host name of others\n"
+            'hint: give the pod a `hostname`, or the container `namespaces={"uts": "private"}`'
+        )
+        raise InvalidArgumentError(message)
+    return replace(spec, namespaces=joined) if joined != spec.namespaces else spec
 
 
 def _check_graph(

@@ -1,0 +1,366 @@
+"""Bad input: a typed error, and nothing touched.
+
+What is touched is seen by comparing all rows and all files before and after.
+"""
+
+import math
+import os
+import stat
+
+import apsw
+import pytest
+
+import podcore
+from integration.builders import STUBBORN, add, new_pod
+from podcore import ContainerSpec
+
+pytestmark = pytest.mark.runtimes("crun")
+
+MALFORMED = [
+    "..",
+    ".",
+    "a/b",
+    "-x",
+    "x\n",
+    "\n",
+    "x" * 300,
+    "",
+    " ",
+    "a b",
+    "ä",
+    "_x",
+    "a\0",
+    "a:b",
+]
+NO_STRINGS = [None, 1, b"web", ["web"], object()]
+
+
+def rows(site):
+    """Everything that is in the database, but for its own bookkeeping."""
+    path = f"{site.root}/state.db"
+    if not os.path.exists(path):
+        return {}
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+        ]
+        return {name: list(connection.execute(f'SELECT * FROM "{name}"')) for name in names}
+    finally:
+        connection.close()
+
+
+def files(site):
+    """Everything that is on disk but what the database and the locks keep for themselves."""
+    found = {}
+    for directory, names, others in os.walk(site.base):
+        for name in names + others:
+            path = f"{directory}/{name}"
+            if "state.db" in name or directory.endswith("/locks"):
+                continue
+            status = os.lstat(path)
+            size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+            found[path] = (status.st_mode, size, status.st_mtime_ns if size else 0)
+    return found
+
+
+@pytest.fixture
+def untouched(site):
+    """Makes a pod `web` of `db` and `api`, and checks afterwards that nothing has changed."""
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    add(site, pod, "db")
+    add(site, pod, "api", "db")
+    other = new_pod(site, "other", engine=engine)
+    add(site, other, "far")
+    before = rows(site), files(site)
+    yield pod
+    assert rows(site) == before[0]
+    assert files(site) == before[1]
+
+
+@pytest.mark.parametrize("name", MALFORMED, ids=repr)
+def test_a_malformed_name(site, untouched, name):
+    pod, engine = untouched, untouched._engine
+    for attempt in (
+        lambda: engine.create_pod(name),
+        lambda: engine.pod(name),
+        lambda: engine.container(name) if "/" not in name else engine.pod(name),
+        lambda: pod.container(name),
+        lambda: add(site, pod, name),
+        lambda: add(site, pod, "new", name),
+        lambda: engine.volumes.create(name),
+        lambda: engine.volumes.get(name),
+        lambda: engine.volumes.remove(name),
+    ):
+        with pytest.raises(podcore.InvalidNameError):
+            attempt()
+
+
+@pytest.mark.parametrize("name", NO_STRINGS, ids=repr)
+def test_a_name_that_is_no_string(site, untouched, name):
+    pod, engine = untouched, untouched._engine
+    attempts = [
+        lambda: engine.pod(name),
+        lambda: engine.container(name),
+        lambda: pod.container(name),
+        lambda: add(site, pod, "new", name),
+    ]
+    if name is not None:
+        attempts += [lambda: engine.create_pod(name), lambda: add(site, pod, name)]
+    for attempt in attempts:
+        with pytest.raises(podcore.InvalidArgumentError):
+            attempt()
+
+
+def test_an_unknown_name_or_id(untouched):
+    pod, engine = untouched, untouched._engine
+    for unknown in ("nobody", "f" * 64, "0" * 63 + "g"):
+        with pytest.raises(podcore.NoSuchPodError):
+            engine.pod(unknown)
+        with pytest.raises(podcore.NoSuchContainerError):
+            engine.container(unknown)
+        with pytest.raises(podcore.NoSuchContainerError):
+            pod.container(unknown)
+    with pytest.raises(podcore.NoSuchPodError):
+        engine.container("nobody/db")
+    with pytest.raises(podcore.NoSuchContainerError):
+        engine.container("web/far")
+    with pytest.raises(podcore.NoSuchVolumeError):
+        engine.volumes.get("nobody")
+
+
+def test_a_name_that_is_taken(site, untouched):
+    pod, engine = untouched, untouched._engine
+    with pytest.raises(podcore.PodExistsError):
+        engine.create_pod("web")
+    with pytest.raises(podcore.ContainerExistsError):
+        add(site, pod, "db")
+    twice = [ContainerSpec(name="x", rootfs=site.rootfs, command=STUBBORN) for _ in range(2)]
+    with pytest.raises(podcore.ContainerExistsError):
+        pod.create_containers(twice)
+
+
+def test_a_dependency_that_is_not_in_the_pod(site, untouched):
+    far = untouched._engine.container("far")
+    for reference in ("nobody", "far", far.id, far.id[:12]):
+        with pytest.raises(podcore.UnknownDependencyError) as caught:
+            add(site, untouched, "new", "db", reference)
+        assert (caught.value.container, caught.value.dependency) == ("new", reference)
+
+
+def test_a_dependency_on_itself(site, untouched):
+    with pytest.raises(podcore.DependencyCycleError) as caught:
+        add(site, untouched, "new", "new")
+    assert caught.value.cycle == ("new", "new")
+
+
+def test_a_cycle_among_new_containers(site, untouched):
+    edges = {"a": ("b",), "b": ("c", "db"), "c": ("a",), "d": ("a",)}
+    specs = [
+        ContainerSpec(name=name, rootfs=site.rootfs, command=STUBBORN, depends_on=needs)
+        for name, needs in edges.items()
+    ]
+    with pytest.raises(podcore.DependencyCycleError, match="a → b → c → a") as caught:
+        untouched.create_containers(specs)
+    assert caught.value.cycle == ("a", "b", "c", "a")
+
+
+def test_all_defects_of_new_containers_are_told(site, untouched):
+    edges = {"a": ("a",), "b": ("nobody",), "c": ("nowhere",)}
+    specs = [
+        ContainerSpec(name=name, rootfs=site.rootfs, command=STUBBORN, depends_on=needs)
+        for name, needs in edges.items()
+    ]
+    with pytest.raises(podcore.UnknownDependencyError) as caught:
+        untouched.create_containers(specs)
+    kinds = [type(defect).__name__ for defect in caught.value.defects]
+    assert sorted(kinds) == ["DependencyCycleError"] + ["UnknownDependencyError"] * 2
+
+
+def test_one_bad_spec_refuses_all(site, untouched):
+    good = ContainerSpec(name="good", rootfs=site.rootfs, command=STUBBORN)
+    bad = ContainerSpec(name="bad", rootfs=f"{site.base}/missing", command=STUBBORN)
+    with pytest.raises(podcore.InvalidArgumentError):
+        untouched.create_containers([good, bad])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"rootfs": "/does/not/exist"},
+        {"rootfs": "/etc/passwd"},
+        {"rootfs": ""},
+        {"rootfs": None},
+        {"rootfs": "relative\0"},
+        {"rootfs": 1},
+        {"rootfs_mode": "bogus"},
+        {"bundle": "/does/not/exist", "rootfs": None},
+        {"command": []},
+        {"command": ["  ", ""][1:]},
+        {"command": "sleep 1"},
+        {"command": [1]},
+        {"command": ["a\0b"]},
+        {"env": {"": "x"}},
+        {"env": {"A=B": "x"}},
+        {"env": ["A"]},
+        {"env_files": ["/does/not/exist"]},
+        {"cwd": "relative"},
+        {"user": ""},
+        {"hostname": "not a host"},
+        {"stop_signal": "BOGUS"},
+        {"stop_signal": 0},
+        {"stop_signal": 65},
+        {"stop_timeout": -1},
+        {"stop_timeout": math.nan},
+        {"stop_timeout": "soon"},
+        {"cap_add": ["CAP_NOTHING"]},
+        {"ulimits": {"bogus": (1, 1)}},
+        {"sysctls": {"kernel.panic": "1"}},
+        {"annotations": {"org.systemd.property.X": "1"}},
+        {"annotations": {"run.oci.keep_original_groups": "1"}},
+        {"namespaces": {"net": "bogus"}},
+        {"namespaces": {"bogus": "private"}},
+        {"memory": "lots"},
+        {"memory": -5},
+        {"cpus": 0},
+        {"pids_limit": -2},
+        {"oom_score_adj": 2000},
+        {"labels": {1: "x"}},
+        {"mounts": [podcore.Mount(type="bind", source="/does/not/exist", target="/x")]},
+        {"mounts": [podcore.Mount(type="tmpfs", target="relative")]},
+        {"devices": ["/does/not/exist"]},
+        {"seccomp_profile": "/does/not/exist"},
+        {"log_size_max": -1},
+        {"depends_on": "db"},
+    ],
+    ids=repr,
+)
+def test_a_container_that_can_not_be(site, untouched, fields):
+    with pytest.raises(podcore.InvalidArgumentError):
+        add(site, untouched, "new", **fields)
+
+
+def test_an_unknown_field_is_a_type_error(site, untouched):
+    with pytest.raises(TypeError):
+        add(site, untouched, "new", bogus=1)
+    with pytest.raises(TypeError):
+        untouched._engine.create_pod("new", bogus=1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"share": ("bogus",)},
+        {"share": "net"},
+        {"hostname": "not a host"},
+        {"labels": {"": "x"}},
+        {"memory": "lots"},
+        {"cpus": -1},
+        {"infra": "yes"},
+    ],
+    ids=repr,
+)
+def test_a_pod_that_can_not_be(untouched, fields):
+    with pytest.raises(podcore.InvalidArgumentError):
+        untouched._engine.create_pod("new", **fields)
+
+
+def test_an_unknown_runtime(site, untouched, tmp_path):
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    for runtime in ("bogus", "/does/not/exist", str(empty)):
+        with pytest.raises(podcore.OCIRuntimeNotFoundError):
+            add(site, untouched, "new", oci_runtime=runtime)
+        pod = site.engine(oci_runtime=runtime).pod("web")
+        with pytest.raises(podcore.OCIRuntimeNotFoundError):
+            add(site, pod, "new")
+
+
+@pytest.mark.parametrize("signal", ["BOGUS", "", None, 0, -1, 65, 1.5], ids=repr)
+def test_a_bogus_signal(untouched, signal):
+    for verb in (untouched.kill, untouched.container("db").kill):
+        with pytest.raises(podcore.InvalidArgumentError):
+            verb(signal)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, math.nan, "1"], ids=repr)
+def test_a_bad_timeout(untouched, timeout):
+    one = untouched.container("db")
+    for verb in (untouched.stop, untouched.restart, one.stop, one.restart, one.wait):
+        with pytest.raises(podcore.InvalidArgumentError):
+            verb(timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"root": ""},
+        {"root": 1},
+        {"root": "a\0b"},
+        {"run_root": ""},
+        {"cgroup_parent": "/"},
+        {"cgroup_parent": "../x"},
+        {"cgroup_parent": "a/../b"},
+        {"cgroup_parent": ""},
+        {"max_workers": 0},
+        {"max_workers": 257},
+        {"max_workers": "4"},
+        {"max_workers": True},
+        {"oci_runtime": ""},
+        {"conmon": ""},
+    ],
+    ids=repr,
+)
+def test_an_engine_that_can_not_be(site, arguments):
+    with pytest.raises(podcore.InvalidArgumentError):
+        site.engine(**arguments)
+    assert not os.path.exists(site.root)
+
+
+def test_a_state_directory_that_is_a_file(site, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine")
+
+    with pytest.raises(podcore.PodcoreError):
+        site.engine(root=str(path)).create_pod("web")
+
+    assert path.read_text() == "mine"
+
+
+def test_a_state_directory_that_is_a_link(site, tmp_path):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+
+    with pytest.raises(podcore.PodcoreError):
+        site.engine(root=str(tmp_path / "link")).pods()
+
+    assert os.listdir(tmp_path / "real") == []
+
+
+def test_a_state_directory_that_others_may_write(site, tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+
+    with pytest.raises(podcore.PodcoreError):
+        site.engine(root=str(tmp_path / "open")).pods()
+
+    assert os.listdir(tmp_path / "open") == []
+
+
+def test_a_state_directory_that_can_not_be_made(site):
+    with pytest.raises(podcore.PodcoreError):
+        site.engine(root="/proc/podcore-test").create_pod("web")
+
+
+def test_a_monitor_that_is_not_there(site):
+    pod = new_pod(site, engine=site.engine(conmon="/does/not/exist"))
+    container = add(site, pod, "a")
+
+    with pytest.raises(podcore.MonitorError):
+        container.start()
+
+    assert container.status == "configured"
