@@ -19,11 +19,13 @@ __all__ = [
     "Traversal",
     "_panic_for_test",
     "mount_bind",
+    "mount_from",
     "mount_overlay",
     "mount_private",
     "mount_tmpfs",
     "open_beneath",
     "open_in_root",
+    "pin_namespaces",
     "set_child_subreaper",
     "unmount",
 ]
@@ -353,6 +355,38 @@ def mount_private(target: _Path) -> None:
 
     Raises:
         OSError: with errno and target; EINVAL when it is not a mount point.
+    """
+
+def pin_namespaces(
+    pins: Sequence[tuple[str, _Path]],
+    *,
+    hostname: str | None = None,
+    sysctls: Sequence[tuple[_Path, str]] | None = None,
+) -> None:
+    """Makes namespaces that no process lives in, each kept by a mount onto a file.
+
+    They are made by a thread that ends. A new network has its loopback up.
+
+    Args:
+        pins: ``ipc``, ``net`` or ``uts``, and an existing file for each.
+        hostname: of a new UTS namespace.
+        sysctls: files of ``/proc/sys`` that belong to the new namespaces, and their contents.
+
+    Raises:
+        OSError: with errno and the first file; some of the files may be mounted onto.
+        ValueError: a kind that needs a process.
+    """
+
+def mount_from(namespace: _Path, source: _Path, target: _Path) -> None:
+    """Shows a directory of another mount namespace, as its processes see it, at a place of ours.
+
+    Args:
+        namespace: such as ``/proc/PID/ns/mnt``.
+        source: a path there, whose last part is no link.
+        target: a directory here.
+
+    Raises:
+        OSError: with errno and target.
     """
 
 def unmount(target: _Path, *, detach: bool = False) -> None:

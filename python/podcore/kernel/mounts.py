@@ -1,13 +1,25 @@
 """Mounting and unmounting, with errors that say what to do; what is mounted says ``mountinfo``."""
 
 import errno
+from collections.abc import Sequence
 
 from podcore import _core
 from podcore.errors import PodcoreError, UnsupportedError
 from podcore.kernel import exhaustion
 from podcore.kernel.mountinfo import MountEntry, below, mounted, mounts
 
-__all__ = ["MountEntry", "below", "bind", "mounted", "mounts", "overlay", "tmpfs", "unmount"]
+__all__ = [
+    "MountEntry",
+    "below",
+    "bind",
+    "from_namespace",
+    "mounted",
+    "mounts",
+    "overlay",
+    "pin_namespaces",
+    "tmpfs",
+    "unmount",
+]
 
 _HINTS = {
     errno.EPERM: "run as root, with the capability CAP_SYS_ADMIN",
@@ -74,6 +86,50 @@ def tmpfs(target: str, *, size: int | None = None, mode: int = 0o755) -> None:
         _core.mount_tmpfs(target, size=size, mode=mode)
     except OSError as error:
         raise _typed(error, f"mount a tmpfs at `{target}`") or error from error
+
+
+def pin_namespaces(
+    pins: Sequence[tuple[str, str]],
+    *,
+    hostname: str,
+    sysctls: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Makes namespaces that no process lives in, each kept by a mount onto a file.
+
+    Args:
+        pins: ``ipc``, ``net`` or ``uts``, and an existing file for each.
+        hostname: of a new UTS namespace.
+        sysctls: files of /proc/sys that belong to the new namespaces, and their contents.
+
+    Raises:
+        UnsupportedError: not permitted.
+        ResourceExhaustedError: too many namespaces or mounts, or out of memory.
+        OSError: anything else.
+    """
+    try:
+        _core.pin_namespaces(pins, hostname=hostname, sysctls=sysctls)
+    except OSError as error:
+        kinds = ", ".join(kind for kind, _ in pins)
+        raise _typed(error, f"pin namespaces ({kinds})") or error from error
+
+
+def from_namespace(namespace: str, source: str, target: str) -> None:
+    """Shows a directory of another mount namespace, as its processes see it, at a place of ours.
+
+    Args:
+        namespace: such as ``/proc/PID/ns/mnt``.
+        source: a path there, whose last part is no link.
+        target: an existing directory here.
+
+    Raises:
+        UnsupportedError: not permitted.
+        ResourceExhaustedError: too many mounts, or out of memory.
+        OSError: anything else, a namespace that is gone included.
+    """
+    try:
+        _core.mount_from(namespace, source, target)
+    except OSError as error:
+        raise _typed(error, f"mount `{source}` of `{namespace}` at `{target}`") or error from error
 
 
 def unmount(target: str) -> None:

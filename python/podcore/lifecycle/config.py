@@ -10,7 +10,6 @@ from podcore.kernel.limits import limits_to_oci
 from podcore.lifecycle import brought, rootfs
 from podcore.lifecycle.namespaces import Joined
 from podcore.model import RootfsMode
-from podcore.names import SHORT
 from podcore.places import Places
 from podcore.records import ContainerRecord, PodRecord
 
@@ -27,9 +26,8 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     if spec.bundle is not None:
         return brought.check(places, record)
     directory = places.bundle(record.id)
-    hostname = joined.hostname or own_hostname(record)
     root = rootfs.prepare(places, record)
-    etc = write_etc_files(places, record, hostname, root)
+    etc = write_etc_files(places, record, joined.hostname, root, joined.names)
     volumes = {
         mount.source: places.volume(mount.source)
         for mount in spec.mounts
@@ -46,7 +44,7 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
             pod_id=pod.id,
             pod_name=pod.name,
             spec=spec,
-            hostname=hostname,
+            hostname=joined.hostname,
             cgroup_path=record.cgroup_path,
             directory=directory,
             rootfs=root,
@@ -62,13 +60,12 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     return directory
 
 
-def own_hostname(record: ContainerRecord) -> str:
-    """Returns the host name of a container that has a UTS namespace of its own."""
-    return record.spec.hostname or record.id[:SHORT]
-
-
 def write_etc_files(
-    places: Places, record: ContainerRecord, hostname: str, root: str
+    places: Places,
+    record: ContainerRecord,
+    hostname: str,
+    root: str,
+    names: tuple[str, ...] = (),
 ) -> list[tuple[str, str]]:
     """Writes the files that podcore makes for a container's /etc, where they are not right already.
 
@@ -76,4 +73,11 @@ def write_etc_files(
         Source and target of each.
     """
     host_network = record.spec.namespaces.get("net") == "host"
-    return write_etc(places.etc(record.id), hostname, record.spec, root, host_network=host_network)
+    return write_etc(
+        places.etc(record.id),
+        hostname,
+        record.spec,
+        root,
+        names=names,
+        host_network=host_network,
+    )

@@ -1,5 +1,7 @@
 """OCI create of one container: everything is there but its command has not begun."""
 
+from dataclasses import replace
+
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.deadlines import Deadline
@@ -13,11 +15,12 @@ from podcore.kernel.devices import take_back_null
 from podcore.kernel.exhaustion import typed
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import make_below, make_directory, remove_tree
-from podcore.lifecycle import home, infra
+from podcore.lifecycle import home
 from podcore.lifecycle.config import write_bundle
 from podcore.lifecycle.held import Held, hold
-from podcore.lifecycle.namespaces import Joined, join, providers
+from podcore.lifecycle.namespaces import Joined, hostname_of, join, providers
 from podcore.lifecycle.purge import purge, release
+from podcore.lifecycle.shm import lend, mount_shm
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.update import apply_pod_limits
 from podcore.model import ContainerStatus
@@ -32,7 +35,13 @@ CREATE_TIMEOUT = 60.0
 _THERE = {ContainerStatus.CREATED, ContainerStatus.RUNNING, ContainerStatus.PAUSED}
 
 
-def create(host: Host, session: LockSession, which: ContainerRecord, pod: PodRecord) -> Step:
+def create(
+    host: Host,
+    session: LockSession,
+    which: ContainerRecord,
+    pod: PodRecord,
+    names: tuple[str, ...] = (),
+) -> Step:
     """Creates a container with its OCI runtime, so that a later start is all that is left.
 
     Ignores one that is created, running or paused. Holds its lock all the while. On failure
@@ -45,12 +54,19 @@ def create(host: Host, session: LockSession, which: ContainerRecord, pod: PodRec
     with hold(host, session, which) as held:
         if held.record.state in _THERE:
             return ignored(f"is {held.record.state}")
-        create_held(held, pod, then=None)
+        create_held(held, pod, then=None, names=names)
         return DONE
 
 
-def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
-    """Creates a held container; the commit of its result carries the intent of what is next."""
+def create_held(held: Held, pod: PodRecord, then: Verb | None, names: tuple[str, ...] = ()) -> None:
+    """Creates a held container; the commit of its result carries the intent of what is next.
+
+    Args:
+        held: the container.
+        pod: its pod.
+        then: what is next.
+        names: the containers on the pod's network, for /etc/hosts.
+    """
     host, record = held.host, held.record
     if record.state not in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
         message = f"container `{record.name}` ({short(record.id)}) is {record.state}"
@@ -58,7 +74,7 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None) -> None:
     if record.state is ContainerStatus.EXITED and record.incarnation:
         release(host, record)
     apply_pod_limits(host, pod)
-    joined = _joined(host, record, pod)
+    joined = _joined(host, record, pod, names)
     failpoint("create.before-intent")
     held.intend(Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None)
     try:
@@ -109,6 +125,8 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     # Only the exit file of this incarnation means anything from here on.
     remove_tree(places.persist(record.id, record.incarnation - 1))
     make_directory(places.persist(record.id, record.incarnation))
+    if joined.shm_of is not None:
+        joined = replace(joined, shm_path=lend(places, record, joined.shm_of))
     bundle = write_bundle(host, record, pod, joined)
     failpoint("create.after-bundle")
     runtime = host.runtime(record.oci_runtime)
@@ -154,13 +172,13 @@ def _typed(error: OSError, record: ContainerRecord) -> PodcoreError:
     return typed(error, doing) or InvalidArgumentError(f"{doing}: {error}")
 
 
-def _joined(host: Host, record: ContainerRecord, pod: PodRecord) -> Joined:
+def _joined(host: Host, record: ContainerRecord, pod: PodRecord, names: tuple[str, ...]) -> Joined:
     """Returns the namespaces of a container, whose providers must be there."""
     processes: dict[str, ProcessIdentity] = {}
-    shm: dict[str, str] = {}
+    known: dict[str, ContainerRecord | None] = {}
     for provider in providers(record, pod):
-        with host.store.read() as view:
-            found = view.container(provider)
+        found = _find(host, provider)
+        known[provider] = found
         now = None if found is None else truth(host, found)
         if now is None or now.state not in _THERE or now.init is None:
             name = short(provider) if found is None else found.name
@@ -170,10 +188,13 @@ def _joined(host: Host, record: ContainerRecord, pod: PodRecord) -> Joined:
             )
             raise DependencyNotRunningError(message, [provider])
         processes[provider] = now.init
-        if provider == pod.infra_id:
-            shm[provider] = infra.shm_directory(host.places, pod.id)
-    joined = join(record, pod, processes, shm)
     if record.id == pod.infra_id:
-        shm_path = infra.mount_shm(host.places, pod)
-        joined = Joined(joined.paths, pod.hostname, shm_path)
-    return joined
+        joined = join(host.places, record, pod, processes, pod.hostname)
+        return replace(joined, shm_path=mount_shm(host.places, pod))
+    hostname = hostname_of(record, pod, lambda key: known.get(key) or _find(host, key))
+    return join(host.places, record, pod, processes, hostname, names)
+
+
+def _find(host: Host, container_id: str) -> ContainerRecord | None:
+    with host.store.read() as view:
+        return view.container(container_id)

@@ -6,17 +6,12 @@ import time
 
 from podcore.backend import Host
 from podcore.errors import UnsupportedError
-from podcore.kernel import mounts
 from podcore.kernel.files import make_directory
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import new_id, short
-from podcore.places import Places
 from podcore.programs import find
 from podcore.records import ContainerRecord, PodRecord
 from podcore.specs import check_container, spec_hash
-
-SHM_SIZE = 64 << 20
-"""Bytes of the /dev/shm that goes with a shared IPC namespace (containers-common's figure)."""
 
 _ELSEWHERE = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/libexec/catatonit")
 
@@ -86,28 +81,3 @@ def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
         oci_runtime=host.default_runtime(),
         cgroup_path=host.places.container_cgroup(pod.id, key),
     )
-
-
-def shm_directory(places: Places, pod_id: str) -> str:
-    """Returns where the /dev/shm of a pod's shared IPC namespace is mounted."""
-    return f"{places.pod_run(pod_id)}/shm"
-
-
-def mount_shm(places: Places, pod: PodRecord) -> str | None:
-    """Mounts the /dev/shm of a pod that shares IPC, and returns its path."""
-    if "ipc" not in pod.share:
-        return None
-    make_directory(f"{places.run_root}/pods")
-    make_directory(places.pod_run(pod.id))
-    target = shm_directory(places, pod.id)
-    make_directory(target)
-    if not mounts.mounted(target):
-        mounts.tmpfs(target, size=SHM_SIZE, mode=0o1777)
-    return target
-
-
-def release_shm(places: Places, pod_id: str) -> None:
-    """Unmounts it; nothing to unmount is fine."""
-    target = shm_directory(places, pod_id)
-    if os.path.lexists(target):
-        mounts.unmount(target)

@@ -1,8 +1,12 @@
 """Which namespaces a container gets of its own, and which it joins."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from podcore.lifecycle import pins, shm
+from podcore.names import SHORT
+from podcore.places import Places
 from podcore.records import ContainerRecord, PodRecord, ProcessIdentity
 
 KINDS = ("ipc", "net", "uts", "pid", "cgroup")
@@ -16,13 +20,17 @@ class Joined:
     Attributes:
         paths: each kind to the path of the one to join, or None for a new one; a kind
             that is not there stays the host's.
-        hostname: of the UTS namespace that is joined; None when it is the container's own.
-        shm_path: the /dev/shm that goes with the IPC namespace that is joined.
+        hostname: what processes inside see.
+        names: the containers that it finds at 127.0.0.1.
+        shm_path: the /dev/shm that goes with the IPC namespace of the pod.
+        shm_of: whose /dev/shm goes with the IPC namespace of another container.
     """
 
     paths: Mapping[str, str | None]
-    hostname: str | None = None
+    hostname: str
+    names: tuple[str, ...] = ()
     shm_path: str | None = None
+    shm_of: ProcessIdentity | None = None
 
 
 def source(record: ContainerRecord, pod: PodRecord, kind: str) -> str:
@@ -38,44 +46,85 @@ def providers(record: ContainerRecord, pod: PodRecord) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for kind in KINDS:
         origin = source(record, pod, kind)
-        if origin == "pod" and pod.infra_id is not None:
-            found[pod.infra_id] = None
-        elif origin not in ("pod", "private", "host"):
+        if origin == "pod":
+            if pod.infra_id is not None:
+                found[pod.infra_id] = None
+        elif origin not in ("private", "host"):
             found[origin] = None
     return tuple(found)
 
 
+def on_network(members: Iterable[ContainerRecord], pod: PodRecord) -> tuple[str, ...]:
+    """Returns the names of those that share the network of their pod."""
+    if "net" not in pod.share:
+        return ()
+    return tuple(member.name for member in members if source(member, pod, "net") == "pod")
+
+
 def join(
+    places: Places,
     record: ContainerRecord,
     pod: PodRecord,
     processes: Mapping[str, ProcessIdentity],
-    shm: Mapping[str, str],
+    hostname: str,
+    names: tuple[str, ...] = (),
 ) -> Joined:
     """Returns the namespaces of a container.
 
     Args:
+        places: of the engine.
         record: the container.
         pod: its pod.
         processes: the init process of each provider, by container id.
-        shm: the /dev/shm directory of each provider that offers one, by container id.
+        hostname: see ``hostname_of``.
+        names: see ``on_network``.
     """
     paths: dict[str, str | None] = {}
-    hostname: str | None = None
     shm_path: str | None = None
+    shm_of: ProcessIdentity | None = None
     for kind in KINDS:
         origin = source(record, pod, kind)
         if origin == "host":
             continue
         if origin == "private":
             paths[kind] = None
-            continue
-        provider = pod.infra_id if origin == "pod" else origin
-        if provider is None:
-            paths[kind] = None
-            continue
-        paths[kind] = f"/proc/{processes[provider].pid}/ns/{kind}"
-        if kind == "uts":
-            hostname = pod.hostname
-        if kind == "ipc":
-            shm_path = shm.get(provider)
-    return Joined(paths, hostname, shm_path)
+        elif origin == "pod" and pod.infra_id is None:
+            paths[kind] = pins.path(places, pod.id, kind)
+        else:
+            provider = processes[pod.infra_id if origin == "pod" and pod.infra_id else origin]
+            paths[kind] = f"/proc/{provider.pid}/ns/{kind}"
+            if kind == "ipc" and origin != "pod":
+                shm_of = provider
+    if source(record, pod, "ipc") == "pod":
+        shm_path = shm.directory(places, pod.id)
+    on_pod_network = source(record, pod, "net") == "pod"
+    return Joined(paths, hostname, names if on_pod_network else (), shm_path, shm_of)
+
+
+def hostname_of(
+    record: ContainerRecord,
+    pod: PodRecord,
+    find: Callable[[str], ContainerRecord | None],
+) -> str:
+    """Returns the host name that a container's processes see.
+
+    Args:
+        record: the container.
+        pod: its pod.
+        find: returns a container of the pod by its id; asked for one whose namespace is joined.
+    """
+    while True:
+        origin = source(record, pod, "uts")
+        if origin == "pod":
+            return pod.hostname
+        if origin == "host":
+            return os.uname().nodename
+        other = None if origin == "private" else find(origin)
+        if other is None:
+            return own_hostname(record)
+        record = other
+
+
+def own_hostname(record: ContainerRecord) -> str:
+    """Returns the host name of a container that has a UTS namespace of its own."""
+    return record.spec.hostname or record.id[:SHORT]

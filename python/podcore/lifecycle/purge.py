@@ -13,6 +13,7 @@ from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import rootfs
+from podcore.lifecycle.shm import give_back
 from podcore.names import short
 from podcore.records import ContainerRecord
 
@@ -51,6 +52,7 @@ def release(host: Host, record: ContainerRecord) -> None:
     host.cgroup(record.cgroup_path).remove()
     failpoint("purge.after-cgroup")
     rootfs.release(host.places, record.id)
+    give_back(host.places, record)
     failpoint("purge.after-mounts")
     remove_tree(host.places.attempt(record.id, record.incarnation))
 

@@ -33,6 +33,7 @@ def start(
     which: ContainerRecord,
     pod: PodRecord,
     satisfies: frozenset[ContainerStatus] = _SATISFIES,
+    names: tuple[str, ...] = (),
 ) -> Step:
     """Starts a container whose dependencies are running.
 
@@ -45,6 +46,7 @@ def start(
         which: the container.
         pod: its pod.
         satisfies: the states in which a dependency counts as there.
+        names: the containers on the pod's network, for /etc/hosts.
 
     Raises:
         DependencyNotRunningError: a dependency is not; nothing was done.
@@ -61,7 +63,7 @@ def start(
         if record.state is ContainerStatus.CREATED:
             held.intend(Verb.START)
         elif record.state in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
-            create_held(held, pod, then=Verb.START)
+            create_held(held, pod, then=Verb.START, names=names)
         else:
             message = (
                 f"container `{record.name}` ({short(record.id)}) is {record.state}, "

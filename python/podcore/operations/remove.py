@@ -9,8 +9,9 @@ from podcore.backend import Host
 from podcore.errors import ContainerStateError
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
-from podcore.lifecycle import infra, ledger
+from podcore.lifecycle import ledger, pins
 from podcore.lifecycle import remove as lifecycle_remove
+from podcore.lifecycle.shm import release_shm
 from podcore.lifecycle.step import Step
 from podcore.names import short
 from podcore.operations import crew
@@ -52,7 +53,8 @@ def _remove_rest(host: Host, session: LockSession, taken: Snapshot) -> None:
     if taken.infra is not None:
         lifecycle_remove.remove(host, session, taken.infra, force=True)
     failpoint("remove-pod.after-infra")
-    infra.release_shm(host.places, pod.id)
+    pins.release(host.places, pod.id)
+    release_shm(host.places, pod.id)
     failpoint("remove-pod.after-mounts")
     host.cgroup(pod.cgroup_path).remove()
     remove_tree(host.places.pod_run(pod.id))

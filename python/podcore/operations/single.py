@@ -13,8 +13,10 @@ from podcore.errors import ContainerStateError
 from podcore.kernel.process import milliseconds
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
+from podcore.lifecycle import pins
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle import stop as lifecycle_stop
+from podcore.lifecycle.namespaces import on_network
 from podcore.lifecycle.step import Step
 from podcore.lifecycle.stop import Stopping
 from podcore.model import ContainerStatus
@@ -44,8 +46,8 @@ def start(host: Host, which: ContainerRecord) -> None:
     with pod_lock(host, pod, f"start container {record.name} of") as session:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
-        _start_infra(host, session, taken)
-        step = lifecycle_start.start(host, session, record, pod)
+        names = _share(host, session, taken)
+        step = lifecycle_start.start(host, session, record, pod, names=names)
         _expect(host, record, step, "started", fine=_UP, wanted=_STARTABLE)
 
 
@@ -81,9 +83,9 @@ def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
         if state not in _RESTARTABLE:
             raise _refusal(record, state, "restarted", _RESTARTABLE)
         _stop(host, session, record, seconds)
-        _start_infra(host, session, taken)
+        names = _share(host, session, taken)
         satisfies = lifecycle_start.SATISFIES_RESTART
-        step = lifecycle_start.start(host, session, record, pod, satisfies)
+        step = lifecycle_start.start(host, session, record, pod, satisfies, names)
         _expect(host, record, step, "restarted", fine=_UP, wanted=_RESTARTABLE)
 
 
@@ -136,10 +138,15 @@ def _simple(
         _expect(host, record, step, f"{verb}d", fine=fine, wanted=wanted)
 
 
-def _start_infra(host: Host, session: LockSession, taken: Snapshot) -> None:
-    """Starts the infra container, whose namespaces this one may join; its lock is released then."""
+def _share(host: Host, session: LockSession, taken: Snapshot) -> tuple[str, ...]:
+    """Makes the namespaces that a container may join; returns who is on the pod's network.
+
+    The lock of the infra container is released then.
+    """
     if taken.infra is not None:
         lifecycle_start.start(host, session, taken.infra, taken.pod)
+    pins.pin(host, taken.pod)
+    return on_network(taken.members, taken.pod)
 
 
 def _stop(host: Host, session: LockSession, which: ContainerRecord, seconds: float | None) -> Step:

@@ -7,8 +7,9 @@ from podcore._core import DependencyGraph, LockSession
 from podcore.backend import Host
 from podcore.errors import DependencyNotRunningError, NoSuchContainerError
 from podcore.lifecycle import create as lifecycle_create
+from podcore.lifecycle import pins
 from podcore.lifecycle import start as lifecycle_start
-from podcore.lifecycle.namespaces import providers
+from podcore.lifecycle.namespaces import on_network, providers
 from podcore.lifecycle.step import Step
 from podcore.model import ContainerStatus
 from podcore.observe import truth
@@ -66,12 +67,12 @@ def start_members(
     # Of a container that is up, it does not matter what it depended on.
     up = frozenset(key for key, state in now.items() if state in _UP)
     plan = _StartPlan(host, taken, batch, satisfies, now, taken.graph(rootless=up), settled)
-    _start_infra(host, taken)
+    _share(host, taken)
     crew.run(host, plan, f"start pod {taken.pod.name}")
 
 
-def _start_infra(host: Host, taken: Snapshot) -> None:
-    """Starts the infra container, whose namespaces the members join.
+def _share(host: Host, taken: Snapshot) -> None:
+    """Starts the infra container, whose namespaces the members join; or pins those namespaces.
 
     Raises:
         OCIRuntimeError, MonitorError: it can't be started; no member was touched.
@@ -79,6 +80,7 @@ def _start_infra(host: Host, taken: Snapshot) -> None:
     if taken.infra is not None:
         with host.session(f"start infra of {taken.pod.name}") as session:
             lifecycle_start.start(host, session, taken.infra, taken.pod)
+    pins.pin(host, taken.pod)
 
 
 class _StartPlan:
@@ -96,6 +98,7 @@ class _StartPlan:
     ) -> None:
         self._host = host
         self._pod = taken.pod
+        self._names = on_network(taken.members, taken.pod)
         self._batch = batch
         self._satisfies = satisfies
         self._settled = settled
@@ -177,10 +180,12 @@ class _StartPlan:
         return lambda session: verb(session, record)
 
     def _start(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_start.start(self._host, session, record, self._pod, self._satisfies)
+        return lifecycle_start.start(
+            self._host, session, record, self._pod, self._satisfies, self._names
+        )
 
     def _create(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_create.create(self._host, session, record, self._pod)
+        return lifecycle_create.create(self._host, session, record, self._pod, self._names)
 
     def _discard(self, session: LockSession, record: ContainerRecord) -> Step:
         return lifecycle_create.discard_created(self._host, session, record)

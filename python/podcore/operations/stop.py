@@ -8,12 +8,13 @@ from functools import partial
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import InvalidArgumentError
-from podcore.lifecycle import infra
+from podcore.lifecycle import pins
 from podcore.lifecycle import stop as lifecycle_stop
 from podcore.lifecycle.held import hold
+from podcore.lifecycle.shm import release_shm
 from podcore.lifecycle.step import Step, ignored
 from podcore.lifecycle.stop import Stopping
-from podcore.model import ContainerStatus
+from podcore.model import ContainerKind, ContainerStatus
 from podcore.observe import truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
@@ -64,7 +65,7 @@ def stop_pod(
         taken = snapshot(host, pod)
         batch = Batch("stop", taken.pod, taken.members, progress)
         stop_members(host, taken, batch, cleanup=cleanup, timeout=seconds)
-        _stop_infra(host, taken, cleanup=cleanup, failed=not batch.report().ok)
+        _unshare(host, taken, cleanup=cleanup, failed=not batch.report().ok)
         return batch.report().raise_for_errors()
 
 
@@ -94,25 +95,34 @@ def stop_members(
         plan.close()
 
 
-def _stop_infra(host: Host, taken: Snapshot, *, cleanup: bool, failed: bool) -> None:
-    """Kills the infra container once no member is left that lives in its namespaces."""
-    if taken.infra is None or failed:
+def _unshare(host: Host, taken: Snapshot, *, cleanup: bool, failed: bool) -> None:
+    """Lets go of what the members shared, once none is left that lives in it.
+
+    An infra container is killed; namespaces that are pinned cost nothing and stay until clean-up.
+    """
+    if not taken.pod.share or failed or (taken.infra is None and not cleanup):
         return
     with host.store.read() as view:
         rows = view.containers(taken.pod.id)
-    members = [row for row in rows if row.id != taken.infra.id]
     alive = (*STOPPABLE, ContainerStatus.PAUSED, ContainerStatus.CREATED)
+    members = [row for row in rows if row.kind is not ContainerKind.INFRA]
     if any(truth(host, row).state in alive for row in members):
         return
-    with host.session(f"stop infra of {taken.pod.name}") as session:
-        begun = lifecycle_stop.begin_stop(host, session, taken.infra, 0)
-        if isinstance(begun, Stopping):
-            lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
-        if cleanup:
-            with hold(host, session, taken.infra) as held:
-                lifecycle_stop.clean_up(held)
-                if held.record.state is ContainerStatus.EXITED:
-                    infra.release_shm(host.places, taken.pod.id)
+    if taken.infra is not None:
+        with host.session(f"stop infra of {taken.pod.name}") as session:
+            _stop_infra(host, session, taken.infra, cleanup=cleanup)
+    if cleanup:
+        pins.release(host.places, taken.pod.id)
+        release_shm(host.places, taken.pod.id)
+
+
+def _stop_infra(host: Host, session: LockSession, infra: ContainerRecord, *, cleanup: bool) -> None:
+    begun = lifecycle_stop.begin_stop(host, session, infra, 0)
+    if isinstance(begun, Stopping):
+        lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
+    if cleanup:
+        with hold(host, session, infra) as held:
+            lifecycle_stop.clean_up(held)
 
 
 class _StopPlan:

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
-from podcore.model import PodSpec
+from podcore.model import DEFAULT_SHARE, PodSpec
 from podcore.names import check_name
 from podcore.specs import values
 from podcore.specs.limits import check_limits
 from podcore.specs.namespaces import KINDS, check_hostname
+
+NEED_A_PROCESS = ("pid", "cgroup")
+"""A pid namespace ends with its first process; a cgroup namespace begins where its maker is."""
 
 
 def check_pod(spec: PodSpec) -> PodSpec:
@@ -27,12 +30,19 @@ def check_pod(spec: PodSpec) -> PodSpec:
                 f"{values.shown(kind)} is not a namespace that a pod can share",
                 f"one of {', '.join(KINDS)}",
             )
+    infra = values.flag(spec.infra, f"{what}, `infra`")
+    if not infra and (held := [kind for kind in wanted if kind in NEED_A_PROCESS]):
+        raise values.refusal(
+            f"{what}, `share`",
+            f"`{held[0]}` is a namespace that only a process can hold",
+            "leave `infra=False` out, or share " + ", ".join(DEFAULT_SHARE) + " only",
+        )
     hostname = spec.hostname
     return replace(
         spec,
         labels=values.labels(spec.labels, f"{what}, `labels`"),
         share=tuple(kind for kind in KINDS if kind in wanted),
         hostname=None if hostname is None else check_hostname(hostname, f"{what}, `hostname`"),
-        infra=values.flag(spec.infra, f"{what}, `infra`"),
+        infra=infra,
         limits=check_limits(spec.limits, f"{what}, `limits`"),
     )

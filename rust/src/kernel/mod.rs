@@ -4,5 +4,6 @@
 //! kernel's own error.
 
 pub mod mounts;
+pub mod namespaces;
 pub mod paths;
 pub mod process;

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::errors::guarded;
-use crate::kernel::{mounts, paths, process};
+use crate::kernel::{mounts, namespaces, paths, process};
 
 /// Returns the `OSError`, of the class that belongs to the errno, about a path.
 pub(super) fn os_error(errno: i32, path: &Path) -> PyErr {
@@ -128,6 +128,46 @@ pub(super) fn mount_tmpfs(
 #[pyfunction]
 pub(super) fn mount_private(py: Python<'_>, target: PathBuf) -> PyResult<()> {
     call(py, &target, || mounts::mount_private(&target))
+}
+
+/// Makes namespaces that no process lives in, each kept by a mount onto a file.
+#[pyfunction]
+#[pyo3(signature = (pins, *, hostname = None, sysctls = None))]
+pub(super) fn pin_namespaces(
+    py: Python<'_>,
+    pins: Vec<(String, PathBuf)>,
+    hostname: Option<String>,
+    sysctls: Option<Vec<(PathBuf, String)>>,
+) -> PyResult<()> {
+    let pins = pins
+        .into_iter()
+        .map(|(name, path)| match namespaces::Kind::of(&name) {
+            Some(kind) => Ok((kind, path)),
+            None => Err(PyValueError::new_err(format!(
+                "a namespace of the kind `{name}` can't be pinned"
+            ))),
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let Some((_, first)) = pins.first() else {
+        return Ok(());
+    };
+    call(py, first, || {
+        let hostname = hostname.as_deref().map(str::as_bytes);
+        namespaces::pin(&pins, hostname, sysctls.as_deref().unwrap_or_default())
+    })
+}
+
+/// Shows a directory of another mount namespace at a place of this one.
+#[pyfunction]
+pub(super) fn mount_from(
+    py: Python<'_>,
+    namespace: PathBuf,
+    source: PathBuf,
+    target: PathBuf,
+) -> PyResult<()> {
+    call(py, &target, || {
+        namespaces::mount_from(&namespace, &source, &target)
+    })
 }
 
 /// Takes a mount away.

@@ -21,8 +21,8 @@ mod _core {
     use super::graph::DependencyGraph;
     #[pymodule_export]
     use super::kernel::{
-        mount_bind, mount_overlay, mount_private, mount_tmpfs, open_beneath, open_in_root,
-        set_child_subreaper, unmount,
+        mount_bind, mount_from, mount_overlay, mount_private, mount_tmpfs, open_beneath,
+        open_in_root, pin_namespaces, set_child_subreaper, unmount,
     };
     #[pymodule_export]
     use super::lock::{LockGuard, LockSession, LockTable};
