@@ -19,6 +19,7 @@ from podcore.model import (
     ContainerKind,
     ContainerSpec,
     ContainerStatus,
+    Finding,
     Limits,
     LogEntry,
     PodInspect,
@@ -260,6 +261,7 @@ class FakeEngine:
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         self.volumes = FakeVolumes()
         self.closed = False
+        self.findings: list[Finding] = []
         self._numbers = 0x10
         self._time = 0.0
 
@@ -305,6 +307,10 @@ class FakeEngine:
                 if (name or pod_name) in {member.name, member.id}:
                     return member
         raise NoSuchContainerError(f"no container with name or ID `{reference}` found")
+
+    def check(self, repair: bool = False) -> list[Finding]:
+        self.calls.append(("check", "", {"repair": repair}))
+        return self.findings
 
     def close(self) -> None:
         self.closed = True

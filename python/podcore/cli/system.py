@@ -52,7 +52,9 @@ def _check(context: "Context", options: Namespace) -> int:
         )
     else:
         for one in found:
-            output.line(str(one))
+            output.line(output.escape(str(one)))
+        if found and not options.repair:
+            output.note("hint: `podcore system check --repair` puts right what can be")
     return 0 if all(one.repaired for one in found) else 1
 
 
