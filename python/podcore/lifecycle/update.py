@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.bundle.hardening import PIDS_LIMIT
 from podcore.lifecycle import ledger
 from podcore.lifecycle.held import hold
 from podcore.model import ContainerStatus, Limits, Usage
@@ -43,13 +44,20 @@ def update_container(
         record = held.record
         total = check_limits(merged(record.spec.limits, checked), f"container `{which.name}`")
         if record.state in _UP:
-            host.cgroup(record.cgroup_path).apply(checked)
+            host.cgroup(record.cgroup_path).apply(_of_container(record, total))
         spec = replace(record.spec, limits=total)
         changed = record.but(spec=spec)
         held.commit(changed, "update", durable=True)
         with host.store.read() as view:
             ledger.write_containers(host.places, [changed], ledger.store_id(view))
         return total
+
+
+def _of_container(record: ContainerRecord, limits: Limits) -> Limits:
+    """Returns the limits with those that config.json has although nobody asked for them."""
+    if record.spec.bundle is not None or limits.pids_limit is not None:
+        return limits
+    return replace(limits, pids_limit=PIDS_LIMIT)
 
 
 def update_pod(host: Host, session: LockSession, pod: PodRecord, limits: Limits) -> PodRecord:
@@ -62,7 +70,7 @@ def update_pod(host: Host, session: LockSession, pod: PodRecord, limits: Limits)
     changed = replace(pod, limits=check_limits(merged(pod.limits, checked), f"pod `{pod.name}`"))
     cgroup = host.cgroup(pod.cgroup_path)
     cgroup.create()
-    cgroup.apply(checked)
+    cgroup.apply(changed.limits)
     with host.store.write(session, durable=True) as change:
         change.save_pod(changed)
         change.event("pod", pod.id, "update", pod.name)

@@ -1,0 +1,195 @@
+"""Limits of pods and containers, seen in the kernel's own files and felt from inside."""
+
+import os
+
+import pytest
+
+import podcore
+from harness.polling import eventually
+from pods.inside import add, sh, written
+
+MIB = 1 << 20
+LIMITS = {
+    "cpus": 0.5,
+    "cpu_shares": 512,
+    "cpuset_cpus": "0",
+    "memory": "64m",
+    "memory_swap": "64m",
+    "pids_limit": 50,
+}
+# What the kernel of cgroup v1 shows for these.
+FILES = {
+    "cpu": {"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000", "cpu.shares": "512"},
+    "cpuset": {"cpuset.cpus": "0"},
+    "memory": {"memory.limit_in_bytes": str(64 * MIB)},
+    "pids": {"pids.max": "50"},
+}
+
+
+@pytest.fixture
+def engine(site):
+    engine = site.engine()
+    if engine.host.hierarchies.version == "v2":
+        pytest.skip("these are the files of cgroup v1; those of v2 are unit-tested")
+    return engine
+
+
+def files(engine, path):
+    """What the files of ``FILES`` say of a cgroup."""
+    cgroup = engine.host.cgroup(path)
+    seen = {}
+    for controller, names in FILES.items():
+        directory = cgroup.directory(controller)
+        assert directory is not None
+        seen[controller] = {name: read(f"{directory}/{name}") for name in names}
+    return seen
+
+
+def read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()
+
+
+def test_limits_are_set_for_pod_and_container_and_survive_stop_and_start(site, engine):
+    pod = engine.create_pod("web", **LIMITS)
+    container = add(site, pod, "app", **LIMITS)
+    free = add(site, pod, "free")
+    for _ in range(2):
+        pod.start()
+        assert files(engine, pod.inspect().cgroup_path) == FILES
+        assert files(engine, container.inspect().cgroup_path) == FILES
+        inside = sh(container, "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes pids/pids.max")
+        assert inside == f"{64 * MIB}\n50"
+        assert sh(free, "nproc") == "1"  # by the cpuset of its pod
+        pod.stop(timeout=0, cleanup=True)
+    cgroup = engine.host.cgroup(pod.inspect().cgroup_path)
+    pod.remove()
+    assert not cgroup.exists()
+
+
+def test_limits_of_what_runs_are_updated_and_stay(site, engine):
+    pod = engine.create_pod("web", memory="256m")
+    container = add(site, pod, "app", memory="64m", pids_limit=50)
+    pod.start()
+
+    now = container.update(memory="96m", cpus=1.5)
+    assert (now.memory, now.cpus, now.pids_limit) == (96 * MIB, 1.5, 50)
+    pod.update(memory="128m", pids_limit=77)
+
+    def seen():
+        own = engine.host.cgroup(container.inspect().cgroup_path)
+        whole = engine.host.cgroup(pod.inspect().cgroup_path)
+        return (
+            read(f"{own.directory('memory')}/memory.limit_in_bytes"),
+            read(f"{own.directory('cpu')}/cpu.cfs_quota_us"),
+            read(f"{own.directory('pids')}/pids.max"),
+            read(f"{whole.directory('memory')}/memory.limit_in_bytes"),
+            read(f"{whole.directory('pids')}/pids.max"),
+        )
+
+    expected = (str(96 * MIB), "150000", "50", str(128 * MIB), "77")
+    assert seen() == expected
+    pod.stop(timeout=0, cleanup=True)
+    pod.start()
+    assert seen() == expected
+    assert pod.inspect().limits.pids_limit == 77
+    with pytest.raises(podcore.InvalidArgumentError):
+        container.update(memory="lots")
+    assert seen() == expected
+
+
+def test_a_memory_hog_is_killed_and_shown_as_such(site, engine):
+    pod = engine.create_pod("web")
+    hog = add(site, pod, "hog", memory="24m", memory_swap="24m", command=["/bin/tail", "/dev/zero"])
+    other = add(site, pod, "other", memory="24m")
+    pod.start()
+    assert hog.wait(timeout=60) == 137
+    assert hog.inspect().oom_killed
+    assert hog.inspect().to_dict()["State"]["OOMKilled"] is True
+    assert other.status == "running"
+    other.kill()
+    assert other.exit_code == 137
+    assert not other.inspect().oom_killed
+    # The next incarnation begins with a clean record.
+    assert hog.inspect().reason == ""
+
+
+def test_a_pods_memory_holds_for_all_together(site, engine):
+    pod = engine.create_pod("web", memory="32m", memory_swap="32m")
+    hog = add(site, pod, "hog", command=["/bin/tail", "/dev/zero"])
+    pod.start()
+    assert hog.wait(timeout=60) == 137
+    assert pod.stats().memory <= 32 * MIB
+
+
+def test_a_fork_bomb_is_stopped_by_the_limit_of_processes(site, engine):
+    pod = engine.create_pod("web", pids_limit=60)
+    script = "bomb() { bomb | bomb & }; bomb 2>/dev/null; exec sleep 1000"
+    bomb = add(site, pod, "bomb", pids_limit=20, command=["/bin/sh", "-c", script])
+    other = add(site, pod, "other")
+    pod.start()
+    eventually(lambda: refused_forks(engine, bomb), what="a fork that is refused")
+    assert bomb.stats().pids <= 20
+    assert sh(other, "echo alive") == "alive"
+    bomb.kill()
+    assert bomb.exit_code == 137
+    assert pod.remove(force=True).ok
+
+
+def refused_forks(engine, of):
+    """How often the limit of processes has refused one."""
+    directory = engine.host.cgroup(of.inspect().cgroup_path).directory("pids")
+    return int(read(f"{directory}/pids.events").split()[1])
+
+
+@pytest.mark.runtimes("runc")
+def test_a_pods_limit_of_processes_holds_for_all_together(site, engine):
+    pod = engine.create_pod("web", pids_limit=40, share=())
+    # Neither has a limit of its own; together they would be 54, runc's own while it starts apart.
+    script = "for i in $(seq 26); do sleep 1000 & done; exec sleep 1000"
+    one = add(site, pod, "one", command=["/bin/sh", "-c", script])
+    two = add(site, pod, "two", depends_on=["one"], command=["/bin/sh", "-c", script])
+    one.start()
+    eventually(lambda: one.stats().pids == 27, what="the first one being complete")
+    two.start()
+    # Which cgroup counts the refusal depends on the kernel.
+    eventually(lambda: refused_forks(engine, two) + refused_forks(engine, pod), what="a refusal")
+    assert pod.stats().pids <= pod.stats().pids_limit == 40
+    assert one.stats().pids == 27
+
+
+@pytest.mark.runtimes("runc")
+def test_stats_are_numbers_that_move(site, engine):
+    pod = engine.create_pod("web", memory="256m", share=())
+    script = "head -c 20000000 /dev/zero > /dev/shm/x; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo done; sleep 1000; true"
+    busy = add(site, pod, "busy", pids_limit=30, command=["/bin/sh", "-c", script])
+    idle = add(site, pod, "idle")
+    pod.start()
+    eventually(lambda: written(busy) == "done", what="the end of its work")
+    used, rest, whole = busy.stats(), idle.stats(), pod.stats()
+    assert used.memory >= 20_000_000
+    assert used.cpu_seconds > 0.02
+    assert (used.pids, used.pids_limit) == (2, 30)
+    assert used.memory_limit is None
+    assert whole.memory_limit == 256 * MIB
+    assert whole.pids == 3
+    assert whole.memory >= used.memory
+    assert whole.cpu_seconds >= used.cpu_seconds
+    assert rest.memory < used.memory
+    assert whole.time >= used.time
+
+
+@pytest.mark.runtimes("runc")
+def test_the_weight_of_block_io_is_set_or_refused_by_name(site, engine):
+    pod = engine.create_pod("web")
+    container = add(site, pod, "app")
+    pod.start()
+    own = engine.host.cgroup(container.inspect().cgroup_path).directory("blkio")
+    names = ("blkio.weight", "blkio.bfq.weight")
+    there = [name for name in names if os.path.exists(f"{own}/{name}")]
+    if there:
+        container.update(blkio_weight=200)
+        assert read(f"{own}/{there[-1]}").split()[-1] == "200"
+    else:
+        with pytest.raises(podcore.UnsupportedError, match="I/O"):
+            container.update(blkio_weight=200)
