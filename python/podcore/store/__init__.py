@@ -4,8 +4,8 @@ The only package that imports apsw, and itself imported only when a store is ope
 """
 
 from podcore.store.change import Change
-from podcore.store.rebuilding import rebuild
+from podcore.store.rebuilding import identity, rebuild
 from podcore.store.store import Store
 from podcore.store.view import View
 
-__all__ = ["Change", "Store", "View", "rebuild"]
+__all__ = ["Change", "Store", "View", "identity", "rebuild"]

@@ -22,7 +22,21 @@ _TIMEOUT = 30.0
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
-def rebuild(directory: str, locks: "LockTable", fill: Callable[[Change], None]) -> str:
+def identity(directory: str) -> tuple[int, int] | None:
+    """Returns which file the database is, by device and inode; None when it is gone."""
+    try:
+        found = os.lstat(f"{os.path.realpath(directory)}/{FILE}")
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def rebuild(
+    directory: str,
+    locks: "LockTable",
+    fill: Callable[[Change], None],
+    damaged: tuple[int, int] | None,
+) -> str:
     """Makes a database anew and moves the old one aside, both as a whole.
 
     Takes the ``init`` and the ``store`` lock, so nobody writes meanwhile; whoever has the old one
@@ -32,9 +46,10 @@ def rebuild(directory: str, locks: "LockTable", fill: Callable[[Change], None]) 
         directory: of the database.
         locks: of the same engine.
         fill: writes the rows, in the transaction that it is given.
+        damaged: ``identity`` of the old one; when it is another one by now, nothing is done.
 
     Returns:
-        The path that the old database has now; "" when there was none.
+        The path that the old database has now; "" when there was none to move.
 
     Raises:
         StoreError: the new one could not be made; the old one is where it was.
@@ -44,6 +59,8 @@ def rebuild(directory: str, locks: "LockTable", fill: Callable[[Change], None]) 
     with locks.session("rebuild the state store") as session:
         session.acquire("init", timeout=_TIMEOUT)
         session.acquire("store", timeout=_TIMEOUT)
+        if identity(directory) != damaged:
+            return ""
         try:
             creation.build(f"{path}.new")
             _fill(f"{path}.new", fill)

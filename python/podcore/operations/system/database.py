@@ -7,7 +7,7 @@ from podcore.lifecycle.ledger import Entry
 from podcore.operations.system import recovery
 from podcore.operations.system.findings import Findings
 from podcore.records import ContainerRecord, PodRecord, VolumeRecord
-from podcore.store import Change, View, rebuild
+from podcore.store import Change, View, identity, rebuild
 
 
 def check(host: Host, findings: Findings) -> bool:
@@ -20,6 +20,7 @@ def check(host: Host, findings: Findings) -> bool:
         StoreError: it can't be used for a reason that a repair does not change.
     """
     path = f"{host.places.root}/state.db"
+    damaged = identity(host.places.root)
     try:
         problems = host.store.integrity()
     except StoreCorruptError as error:
@@ -27,14 +28,14 @@ def check(host: Host, findings: Findings) -> bool:
     if problems:
         text = "; ".join(problems)
         hint = "`podcore system check --repair` rebuilds it from what is on the host"
-        return findings.add("database", path, text, lambda: _rebuild(host), hint)
+        return findings.add("database", path, text, lambda: _rebuild(host, damaged), hint)
     _check_lost(host, findings)
     return True
 
 
-def _rebuild(host: Host) -> None:
+def _rebuild(host: Host, damaged: tuple[int, int] | None) -> None:
     found = recovery.entries(host.places)
-    rebuild(host.places.root, host.locks, lambda change: _refill(host, change, found))
+    rebuild(host.places.root, host.locks, lambda change: _refill(host, change, found), damaged)
 
 
 def _refill(host: Host, change: Change, found: list[Entry]) -> None:
