@@ -8,7 +8,10 @@ from collections.abc import Sequence
 
 POD = "bench"
 # podman raises limits above those of the caller, which takes CAP_SYS_RESOURCE; these do not.
-_ULIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=8192:8192")
+_CONFIGURATION = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=8192:8192"]
+"""
 
 
 def installed() -> bool:
@@ -28,6 +31,10 @@ class Podman:
         path = shutil.which(runtime)
         assert path is not None, f"{runtime} is not installed"
         os.makedirs(directory)
+        configuration = f"{directory}/containers.conf"
+        with open(configuration, "w", encoding="ascii") as file:
+            file.write(_CONFIGURATION)
+        self._environ = {**os.environ, "CONTAINERS_CONF": configuration}
         self._argv = ["podman", "--root", f"{directory}/root", "--runroot", f"{directory}/run"]
         self._argv += ["--tmpdir", f"{directory}/tmp", "--cgroup-manager", "cgroupfs"]
         self._argv += ["--events-backend", "none", "--runtime", path]
@@ -37,7 +44,7 @@ class Podman:
         self._run("pod", "create", "--name", POD, "--network", "none")
         for number in range(count):
             # ":O" is podman's overlay on a root file system that others use too.
-            options = ("--pod", POD, "--name", f"c{number}", *_ULIMITS, "--rootfs", f"{rootfs}:O")
+            options = ("--pod", POD, "--name", f"c{number}", "--rootfs", f"{rootfs}:O")
             self._run("create", *options, *command)
 
     def time(self, verb: str, *options: str) -> float:
@@ -58,7 +65,11 @@ class Podman:
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run(
-            [*self._argv, *arguments], capture_output=True, text=True, check=False
+            [*self._argv, *arguments],
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stderr}"
         return done.stdout
