@@ -6,6 +6,7 @@ processes, then the OCI runtime's state, then what the kernel and the disk keep.
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from podcore.backend import Host
 from podcore.errors import OCIRuntimeError, StopTimeoutError
@@ -15,7 +16,7 @@ from podcore.kernel.files import remove_tree
 from podcore.lifecycle import rootfs
 from podcore.lifecycle.shm import give_back
 from podcore.names import short
-from podcore.records import ContainerRecord
+from podcore.records import ContainerRecord, ProcessIdentity
 
 KILL_PATIENCE = 5.0
 """Seconds until SIGKILL must have emptied a cgroup (libpod's kill wait)."""
@@ -73,8 +74,44 @@ def end_rest(host: Host, record: ContainerRecord) -> None:
         raise StopTimeoutError(message, left)
 
 
+def end_runtimes(host: Host, record: ContainerRecord, verb: bytes) -> None:
+    """Kills the runtime processes that a dead caller left at work on a container.
+
+    One of them could act on it later, maybe on its next incarnation. Call with the container's
+    lock held.
+
+    Args:
+        host: of the engine.
+        record: the container, which lives on.
+        verb: what they were told to do, of the runtime's command line.
+
+    Raises:
+        StopTimeoutError: they are still there.
+    """
+    # The container's own process, not yet at its command, bears the command line of the create.
+    found = [worker for worker in _workers(host, record, verb) if worker != record.init]
+    _signal(found)
+    _await_end(record, found)
+
+
 def _end_workers(host: Host, record: ContainerRecord) -> None:
     """Kills the conmon and the runtime processes that a dead caller started for this container.
+
+    Raises:
+        StopTimeoutError: they are still there.
+    """
+    found = _workers(host, record)
+    if record.monitor is not None and record.monitor not in found:
+        found.append(record.monitor)
+    _signal(found)
+    # The container's own process may be among them: it bears the runtime's command line until it
+    # executes its command. Where it was frozen before that, no signal ends it until it is thawed.
+    end_rest(host, record)
+    _await_end(record, found)
+
+
+def _workers(host: Host, record: ContainerRecord, verb: bytes = b"") -> list[ProcessIdentity]:
+    """Returns the processes that work on a container.
 
     They are told by their command line: this run directory's runtime root or pid file, and the
     container's 64-digit id. So a runtime process needs no row of its own in the journal.
@@ -83,16 +120,18 @@ def _end_workers(host: Host, record: ContainerRecord) -> None:
     wanted = os.fsencode(record.id)
 
     def ours(argv: list[bytes]) -> bool:
-        return wanted in argv and any(part.startswith(run_root) for part in argv)
+        told = not verb or verb in argv
+        return told and wanted in argv and any(part.startswith(run_root) for part in argv)
 
-    found = process.find(ours)
-    if record.monitor is not None and record.monitor not in found:
-        found.append(record.monitor)
+    return process.find(ours)
+
+
+def _signal(found: Sequence[ProcessIdentity]) -> None:
     for worker in found:
         process.send(worker, _SIGKILL)
-    # The container's own process bears the runtime's command line until it executes its command:
-    # where it was frozen before that, no signal ends it until it is thawed.
-    end_rest(host, record)
+
+
+def _await_end(record: ContainerRecord, found: Sequence[ProcessIdentity]) -> None:
     left = process.wait_gone(found, KILL_PATIENCE)
     if left:
         pids = [worker.pid for worker in left]

@@ -6,7 +6,7 @@ the container without the lock.
 
 from podcore.backend import Host
 from podcore.kernel import process
-from podcore.lifecycle.purge import end_rest, purge
+from podcore.lifecycle.purge import end_rest, end_runtimes, purge
 from podcore.model import ContainerStatus
 from podcore.observe import observe, wait_for_exit, with_exit
 from podcore.reconcile import MONITOR_LOST, Action, decide
@@ -14,6 +14,10 @@ from podcore.records import ContainerRecord, Verb
 
 EXIT_PATIENCE = 5.0
 """Seconds that a living conmon gets to write the exit file of a dead container (CRI-O's figure)."""
+
+_RUNTIME_VERBS = {Verb.START: b"start", Verb.CLEANUP: b"delete"}
+"""What a runtime process was told to do that outlives the worker of an intent; that of a create
+ends with everything else of the attempt."""
 
 _QUIET = {ContainerStatus.CONFIGURED, ContainerStatus.EXITED}
 
@@ -31,6 +35,8 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     if record.intent is None and record.state in _QUIET and same_boot:
         return record
     verb = _left_behind(record)
+    if verb in _RUNTIME_VERBS:
+        end_runtimes(host, record, _RUNTIME_VERBS[verb])
     seen = observe(host, record)
     decision = decide(record.state, verb, seen)
     reason = decision.reason

@@ -15,7 +15,7 @@ from podcore.lifecycle.shm import release_shm
 from podcore.lifecycle.step import Step, ignored
 from podcore.lifecycle.stop import Stopping
 from podcore.model import ContainerKind, ContainerStatus
-from podcore.observe import truth
+from podcore.observe import abandoned, truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.crew import Job, Watch
@@ -174,8 +174,9 @@ class _StopPlan:
                     "begin",
                     partial(self._begin, record),
                 )
-            if now.state is ContainerStatus.EXITED and (
-                self._cleanup or now.state is not record.state
+            ended = now.state is ContainerStatus.EXITED
+            if (ended and (self._cleanup or now.state is not record.state)) or (
+                abandoned(self._host, record.intent) is not None
             ):
                 return self._job(key, "settle", partial(self._settle, record))
             self._succeed(key, ignored(f"is {now.state}"))
@@ -192,7 +193,10 @@ class _StopPlan:
         return lifecycle_stop.begin_stop(self._host, session, record, self._timeout)
 
     def _settle(self, record: ContainerRecord, session: LockSession) -> Step:
-        """Commits the exit of a container that died by itself, and releases it if asked."""
+        """Commits the exit of a container that died by itself, and releases it if asked.
+
+        What a dead worker left at one is put right as well.
+        """
         with hold(self._host, session, record) as held:
             if self._cleanup:
                 lifecycle_stop.clean_up(held)
