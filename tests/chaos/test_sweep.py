@@ -1,0 +1,45 @@
+"""A part of the sweep: a verb is killed at, or suffers, some of its system calls."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from chaos.sweep import Sweeper, sample
+from harness import host
+
+RUNTIME = "crun"
+
+
+@pytest.fixture(scope="module")
+def sweeper(rootfs) -> Iterator[Sweeper]:
+    if missing := host.missing_for(RUNTIME):
+        pytest.skip(f"containers on {RUNTIME} need {missing}")
+    if shutil.which("strace") is None:
+        pytest.skip("`strace` is not installed")
+    sweeper = Sweeper(RUNTIME, rootfs)
+    yield sweeper
+    sweeper.close()
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "verb", ["init", "create", "start", "start-pod", "stop", "restart", "remove", "remove-pod"]
+)
+def test_a_verb_that_is_killed_at_a_system_call_can_be_repeated(sweeper, verb):
+    outcome = sweeper.sweep(sample(sweeper.points(verb), 4))
+
+    assert not outcome.failures, str(outcome)
+    assert outcome.swept >= 3, str(outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("verb", ["create", "start", "remove"])
+def test_a_verb_whose_system_call_fails_can_be_repeated(sweeper, verb):
+    points = sweeper.points(verb, ["ENOSPC", "EIO", "EMFILE", "EINTR"])
+
+    outcome = sweeper.sweep(sample(points, 4))
+
+    assert not outcome.failures, str(outcome)
