@@ -2,8 +2,10 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from podcore.errors import ResourceExhaustedError
+from podcore.errors import PodcoreError, ResourceExhaustedError
 
 _WHAT = {
     errno.ENOSPC: ("no space or inodes left", "free some, then try again"),
@@ -35,3 +37,22 @@ def typed(error: OSError, doing: str) -> ResourceExhaustedError | None:
     return ResourceExhaustedError(
         f"could not {doing}: {what} ({reason})\nhint: {remedy}", error.errno
     )
+
+
+@contextmanager
+def naming_exhaustion(doing: str) -> Iterator[None]:
+    """Gives errors of system calls that say that the host is out of something their typed form.
+
+    Args:
+        doing: what could not be done.
+
+    Raises:
+        ResourceExhaustedError: instead of such an error; any other passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        better = None if isinstance(error, PodcoreError) else typed(error, doing)
+        if better is None:
+            raise
+        raise better from error

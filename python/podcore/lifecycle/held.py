@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from podcore._core import LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.errors import ContainerRemovedError
+from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.lifecycle.settle import settled
 from podcore.names import short
 from podcore.records import ContainerRecord, Intent, Verb
@@ -64,8 +65,12 @@ def hold(
     Raises:
         LockTimeoutError: somebody else works on it for too long.
         ContainerRemovedError: it was removed meanwhile.
+        ResourceExhaustedError: what is done under it found that the host is out of something.
     """
-    with session.acquire("container", which.number, timeout=timeout):
+    with (
+        naming_exhaustion(f"work on container `{which.name}` ({short(which.id)})"),
+        session.acquire("container", which.number, timeout=timeout),
+    ):
         with host.store.read() as view:
             record = view.container(which.id)
         if record is None:

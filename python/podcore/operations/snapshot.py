@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from podcore._core import DependencyGraph, LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.errors import PodRemovedError
+from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.model import ContainerKind
 from podcore.names import short
 from podcore.records import ContainerRecord, PodRecord
@@ -83,7 +84,9 @@ def pod_lock(
 
     Raises:
         LockTimeoutError: a change of membership goes on for too long, or a verb does.
+        ResourceExhaustedError: what is done under it found that the host is out of something.
     """
-    with host.session(f"{operation} pod {pod.name}") as session:
+    doing = f"{operation} pod {pod.name}"
+    with naming_exhaustion(doing), host.session(doing) as session:
         session.acquire("pod", pod.number, shared=not exclusive, timeout=LOCK_TIMEOUT)
         yield session
