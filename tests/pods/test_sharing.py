@@ -8,7 +8,7 @@ import pytest
 import podcore
 from harness import host
 from harness.polling import eventually
-from podcore.kernel import process
+from podcore.kernel import mounts, process
 from pods.inside import add, namespaces, ran, sh, shared
 
 SHARED = {"ipc", "net", "uts"}
@@ -67,7 +67,7 @@ def test_pinned_namespaces_that_are_gone_are_made_again(site):
     pod.start()
     pod.stop(timeout=0)
     for path in pods_mounts(site):
-        podcore.kernel.mounts.unmount(path)  # as after a reboot with the run directory on disk
+        mounts.unmount(path)  # as after a reboot with the run directory on disk
     pod.start()
     assert sh(one, "hostname") == "web"
     assert not shared(one.pid, os.getpid())

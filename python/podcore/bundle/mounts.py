@@ -105,10 +105,12 @@ def _user_mount(mount: Mount, request: BundleRequest) -> dict[str, Any]:
         if source not in request.volumes:
             raise InvalidArgumentError(f"container `{request.name}`: no volume `{source}`")
         source = request.volumes[source]
-    options = ["rbind", mount.propagation, "nosuid", "nodev"]
+    # Nothing is mounted below a file, and crun 1.8.1 takes what is recursive for a directory.
+    recursive = os.path.isdir(source)
+    options = ["rbind" if recursive else "bind", mount.propagation, "nosuid", "nodev"]
     if mount.read_only:
         options.append("ro")
-        if _recursive_read_only():
+        if recursive and _recursive_read_only():
             options.append("rro")
     return {"destination": mount.target, "type": "bind", "source": source, "options": options}
 

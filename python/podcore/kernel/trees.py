@@ -81,6 +81,42 @@ def copy_out(root: str | int, source: str, target: str) -> None:
         )
 
 
+def fill(root: str, source: str, target: str) -> bool:
+    """Copies what is in a directory of a root file system into a new one of podcore's own.
+
+    As ``copy_in``, but owners, setuid bits and the mode of the directory itself are kept: it
+    takes the place of the one inside.
+
+    Args:
+        root: the root directory's path.
+        source: a path inside.
+        target: an empty directory of the host that nobody else writes to.
+
+    Returns:
+        Whether there is such a directory; where there is none, nothing was done.
+
+    Raises:
+        InvalidArgumentError, ResourceExhaustedError, OSError: as ``copy_in``.
+    """
+    with _typed(f"copy `{source}` from inside to `{target}`"), ExitStack() as opened:
+        top = _open_root(root, opened)
+
+        def open_inside(path: str) -> int:
+            return _core.open_in_root(top, path, os.O_PATH | os.O_DIRECTORY, 0)
+
+        contents = _Place(f"{source}/.", "inside", open_inside, opened)
+        directory = contents.directory()
+        if directory is None:
+            return False
+        _Copy(setuid=True, owners=True).copy(
+            contents, _Place(target, "on the host", _open_outside, opened)
+        )
+        status = os.fstat(directory)
+        os.chown(target, status.st_uid, status.st_gid)
+        os.chmod(target, stat.S_IMODE(status.st_mode))
+        return True
+
+
 @contextmanager
 def _typed(doing: str) -> Iterator[None]:
     try:
@@ -164,12 +200,13 @@ class _Level:
 
 
 class _Copy:
-    """One copy; knows what to keep of a file's mode."""
+    """One copy; knows what to keep of a file's mode and owner."""
 
-    __slots__ = ("_bits", "_top")
+    __slots__ = ("_bits", "_owners", "_top")
 
-    def __init__(self, *, setuid: bool) -> None:
+    def __init__(self, *, setuid: bool, owners: bool = False) -> None:
         self._bits = 0o7777 if setuid else 0o1777
+        self._owners = owners
         self._top: tuple[int, int] | None = None
 
     def copy(self, source: _Place, target: _Place) -> None:
@@ -254,6 +291,8 @@ class _Copy:
     def _finish(self, level: _Level) -> None:
         try:
             if level.status is not None:
+                if self._owners:
+                    os.fchown(level.into, level.status.st_uid, level.status.st_gid)
                 os.fchmod(level.into, level.status.st_mode & self._bits)
                 os.utime(level.into, ns=(level.status.st_atime_ns, level.status.st_mtime_ns))
         finally:
@@ -283,6 +322,9 @@ class _Copy:
         finally:
             os.close(fd)
         try:
+            if self._owners and kind == stat.S_IFLNK:
+                owner = (status.st_uid, status.st_gid)
+                os.chown(temporary, *owner, dir_fd=into, follow_symlinks=False)
             times = (status.st_atime_ns, status.st_mtime_ns)
             os.utime(temporary, ns=times, dir_fd=into, follow_symlinks=False)
             os.rename(temporary, new_name, src_dir_fd=into, dst_dir_fd=into)
@@ -302,6 +344,9 @@ class _Copy:
             target = os.open(name, flags, 0o600, dir_fd=into)
             try:
                 _copy_data(source, target, status.st_size)
+                if self._owners:
+                    # First: it takes setuid bits away.
+                    os.fchown(target, status.st_uid, status.st_gid)
                 os.fchmod(target, status.st_mode & self._bits)
             except BaseException:
                 os.unlink(name, dir_fd=into)

@@ -21,6 +21,7 @@ from podcore.lifecycle.config import write_etc_files
 from podcore.lifecycle.namespaces import own_hostname
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, new_id, short
+from podcore.operations import copy_up
 from podcore.operations.snapshot import check_whole, pod_lock
 from podcore.operations.volumes import make_directories
 from podcore.places import Places
@@ -129,8 +130,14 @@ def create_containers(
             _row(host, found, key, _joining(found, spec, everything), runtime, edges[key])
             for (key, spec), runtime in zip(named, runtimes, strict=True)
         ]
-        with _homes(host.places, rows), host.store.write(session, durable=True) as change:
+        with (
+            copy_up.prepared(host, rows) as contents,
+            _homes(host.places, rows),
+            host.store.write(session, durable=True) as change,
+        ):
             _add_volumes(change, host, rows)
+            for name, directory in contents.items():
+                copy_up.put(host.places, name, directory)
             rows = [change.add_container(row) for row in rows]
             for row in rows:
                 change.event("container", row.id, "create", row.name)

@@ -92,7 +92,7 @@ def check_temporary(host: Host, findings: Findings) -> None:
 
 def _temporary(host: Host) -> Iterator[str]:
     places = host.places
-    directories = [places.root, places.run_root, places.pods]
+    directories = [places.root, places.run_root, places.pods, places.volumes]
     for parent in (places.containers, places.attempts, places.volumes):
         directories += _entries(parent, re.compile(".+"))
     homes = _entries(places.containers, re.compile(".+"))

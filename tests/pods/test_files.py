@@ -1,0 +1,299 @@
+"""The files of a container: its overlay, mounts, volumes, copies, and what is made for its /etc."""
+
+import os
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+import podcore
+from harness import host
+from podcore.kernel import mounts
+from pods.inside import add, ran, sh
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def pod(site):
+    return site.engine().create_pod("web")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def upper(site, container):
+    return f"{site.root}/containers/{container.id}/upper"
+
+
+def mounts_below(path):
+    return [mount for mount in host.mounts() if mount.mount_point.startswith(f"{path}/")]
+
+
+def test_writes_are_seen_by_nobody_else_and_stay_until_the_container_is_removed(site, pod):
+    before = sorted(os.listdir(f"{site.rootfs}/etc"))
+    one, two = add(site, pod, "one"), add(site, pod, "two")
+    pod.start()
+    sh(one, "echo mine > /etc/note; rm /etc/passwd; echo changed >> /etc/group")
+    assert sh(
+        two, "ls /etc/note 2>/dev/null; ls /etc/passwd; grep -c changed /etc/group || true"
+    ) == ("/etc/passwd\n0")
+    assert sorted(os.listdir(f"{site.rootfs}/etc")) == before
+    assert "changed" not in read(f"{site.rootfs}/etc/group")
+    pod.stop(timeout=0, cleanup=True)
+    assert mounts_below(site.root) == []
+    pod.start()
+    assert sh(one, "cat /etc/note; test -e /etc/passwd || echo gone") == "mine\ngone"
+    directory = os.path.dirname(upper(site, one))
+    pod.stop(timeout=0)
+    one.remove()
+    assert not os.path.exists(directory)
+
+
+@pytest.mark.runtimes("runc")
+def test_a_rootfs_can_be_used_in_place_or_read_only(site, pod):
+    own = f"{site.base}/rootfs"
+    shutil.copytree(site.rootfs, own, symlinks=True)
+    direct = add(site, pod, "direct", rootfs=own, rootfs_mode="direct")
+    locked = add(site, pod, "locked", rootfs=own, rootfs_mode="ro")
+    strict = add(site, pod, "strict", rootfs=own, read_only=True)
+    pod.start()
+    sh(direct, "echo mine > /root/note")
+    assert read(f"{own}/root/note") == "mine\n"
+    for container in (locked, strict):
+        assert sh(container, "touch /root/x 2>&1 || true").endswith("Read-only file system")
+    # A tmpfs is writable on a root that is not.
+    sh(locked, "touch /dev/shm/x")
+
+
+@pytest.mark.slow
+@pytest.mark.runtimes("crun")
+def test_two_hundred_containers_share_a_rootfs_of_100_mb_without_copying_it(site):
+    count = 200
+    big = f"{site.base}/big"
+    shutil.copytree(site.rootfs, big, symlinks=True)
+    with open(f"{big}/root/data", "wb") as file:
+        file.write(os.urandom(MIB) * 100)
+    pod = site.engine().create_pod("many", share=())
+    specs = [
+        podcore.ContainerSpec(name=f"c{number}", rootfs=big, command=["/bin/sleep", "1000"])
+        for number in range(count)
+    ]
+    free = os.statvfs(site.base)
+    containers = pod.create_containers(specs)
+    pod.start()
+    assert {str(state) for state in pod.status().values()} == {"running"}
+    used = (free.f_bfree - os.statvfs(site.base).f_bfree) * free.f_frsize
+    assert used < 200 * MIB  # a copy each would be 20 GB; others write to this disk too
+    for container in (containers[0], containers[-1]):
+        assert sh(container, "wc -c < /root/data") == str(100 * MIB)
+        sh(container, "echo $HOSTNAME > /root/mine")
+    sizes = sum(disk_usage(upper(site, container)) for container in containers)
+    assert sizes < count * 64 * 1024
+    assert not os.path.exists(f"{big}/root/mine")
+    pod.remove(force=True)
+    assert mounts_below(site.root) == []
+    assert os.listdir(f"{site.root}/containers") == []
+
+
+def disk_usage(top):
+    return sum(
+        os.lstat(f"{directory}/{name}").st_blocks * 512
+        for directory, names, files in os.walk(top)
+        for name in (*names, *files)
+    )
+
+
+def test_binds_and_tmpfs_are_what_was_asked_for(site, pod):
+    shared = f"{site.base}/shared"
+    os.makedirs(f"{shared}/below")
+    with open(f"{shared}/file", "w", encoding="utf-8") as file:
+        file.write("host")
+    mount = podcore.Mount
+    container = add(
+        site,
+        pod,
+        "app",
+        mounts=[
+            mount(type="bind", source=shared, target="/rw"),
+            mount(type="bind", source=shared, target="/ro", read_only=True),
+            mount(type="bind", source=f"{shared}/file", target="/etc/single", read_only=True),
+            mount(type="tmpfs", target="/cache", size="1m", mode=0o700),
+            mount(type="tmpfs", target="/cache/inner"),
+        ],
+    )
+    pod.start()
+    assert sh(container, "cat /rw/file /ro/file /etc/single") == "hosthosthost"
+    sh(container, "echo inside > /rw/new")
+    assert read(f"{shared}/new") == "inside\n"
+    for path in ("/ro/x", "/etc/single"):
+        assert sh(container, f"(echo x > {path}) 2>&1 || true").endswith("Read-only file system")
+    assert sh(container, "stat -c %a /cache /cache/inner") == "700\n1777"
+    full = sh(container, "dd if=/dev/zero of=/cache/x bs=1M count=3 2>&1 || true")
+    assert "No space left" in full
+    seen = sh(container, "grep -E ' (/rw|/cache) ' /proc/mounts")
+    assert all({"nosuid", "nodev"} <= set(line.split()[3].split(",")) for line in seen.splitlines())
+
+
+@pytest.mark.runtimes("runc")
+def test_mounts_of_the_host_show_up_inside_where_propagation_says_so(site, pod):
+    for name in ("slave", "private"):
+        os.makedirs(f"{site.base}/{name}/sub")
+        mounts.bind(f"{site.base}/{name}", f"{site.base}/{name}")
+    container = add(
+        site,
+        pod,
+        "app",
+        mounts=[
+            podcore.Mount(
+                type="bind", source=f"{site.base}/{name}", target=f"/{name}", propagation=f"r{name}"
+            )
+            for name in ("slave", "private")
+        ],
+    )
+    try:
+        make_shared(f"{site.base}/slave")
+        make_shared(f"{site.base}/private")
+        pod.start()
+        for name in ("slave", "private"):
+            mounts.tmpfs(f"{site.base}/{name}/sub")
+            with open(f"{site.base}/{name}/sub/late", "w", encoding="utf-8"):
+                pass
+        assert sh(container, "ls /slave/sub; ls /private/sub") == "late"
+        pod.remove(force=True)
+    finally:
+        for name in ("slave", "private"):
+            mounts.unmount(f"{site.base}/{name}/sub")
+            mounts.unmount(f"{site.base}/{name}")
+
+
+def make_shared(path):
+    subprocess.run(["mount", "--make-shared", path], check=True)
+
+
+def test_volumes_outlive_their_containers_and_are_not_removed_under_them(site, pod):
+    engine = site.engine()
+    volume = engine.volumes.create("data", labels={"app": "db"})
+    mounting = [podcore.Mount(type="volume", source="data", target="/data")]
+    one = add(site, pod, "one", mounts=mounting)
+    two = add(site, pod, "two", mounts=mounting)
+    # Made with the first container that mounts it, as in podman.
+    made = add(site, pod, "three", mounts=[podcore.Mount(type="volume", source="new", target="/n")])
+    pod.start()
+    sh(one, "echo kept > /data/note")
+    assert sh(two, "cat /data/note") == "kept"
+    assert [found.name for found in engine.volumes.list()] == ["data", "new"]
+    with pytest.raises(podcore.VolumeInUseError) as caught:
+        engine.volumes.remove("data")
+    assert set(caught.value.containers) == {one.id, two.id}
+    assert list(engine.volumes.prune()) == []
+    pod.remove(force=True)
+    assert read(f"{volume.path}/note") == "kept\n"
+    again = site.engine().create_pod("again")
+    reader = add(site, again, "reader", mounts=mounting, command=["/bin/cat", "/data/note"])
+    assert ran(reader) == "kept"
+    assert list(engine.volumes.prune()) == ["new"]
+    again.remove(force=True)
+    engine.volumes.remove("data")
+    assert not os.path.exists(volume.path)
+    with pytest.raises(podcore.NoSuchVolumeError):
+        engine.volumes.get("data")
+    assert made.name == "three"
+
+
+@pytest.mark.runtimes("runc")
+def test_a_new_volume_begins_with_what_the_rootfs_has_there(site, pod):
+    rootfs = f"{site.base}/rootfs"
+    shutil.copytree(site.rootfs, rootfs, symlinks=True)
+    os.makedirs(f"{rootfs}/srv/data/deep")
+    with open(f"{rootfs}/srv/data/deep/file", "w", encoding="utf-8") as file:
+        file.write("image")
+    os.chown(f"{rootfs}/srv/data/deep/file", 1000, 7)
+    os.symlink("/etc/passwd", f"{rootfs}/srv/data/link")
+    os.chown(f"{rootfs}/srv/data", 1000, 1000)
+    os.chmod(f"{rootfs}/srv/data", 0o750)
+    engine = site.engine()
+    engine.volumes.create("used")
+    with open(f"{engine.volumes.get('used').path}/mine", "w", encoding="utf-8"):
+        pass
+    engine.volumes.create("empty")
+    target = {"fresh": "/srv/data", "empty": "/srv/data", "used": "/srv/data", "bare": "/nowhere"}
+    for name, path in target.items():
+        mounting = [podcore.Mount(type="volume", source=name, target=path)]
+        add(site, pod, name, rootfs=rootfs, mounts=mounting, user="user")
+    pod.start()
+    for name in ("fresh", "empty"):
+        seen = sh(
+            pod.container(name), "cd /srv/data; stat -c '%a %u:%g' . deep/file; cat deep/file"
+        )
+        assert seen == "750 1000:1000\n644 1000:7\nimage"
+        # What the link leads to on the host was not followed.
+        assert sh(pod.container(name), "readlink /srv/data/link") == "/etc/passwd"
+    assert sh(pod.container("used"), "ls /srv/data") == "mine"
+    assert sh(pod.container("bare"), "ls /nowhere") == ""
+    # It belongs to whoever writes to it from now on.
+    sh(pod.container("fresh"), "echo new > /srv/data/deep/file")
+    assert read(f"{rootfs}/srv/data/deep/file") == "image"
+    more = add(
+        site,
+        pod,
+        "more",
+        rootfs=rootfs,
+        mounts=[podcore.Mount(type="volume", source="fresh", target="/etc")],
+        command=["/bin/ls", "/etc"],
+    )
+    assert ran(more).split()[0] == "deep"
+    assert not [name for name in os.listdir(f"{site.root}/volumes") if name.startswith(".")]
+
+
+def test_copies_go_in_and_out_and_through_no_link_out(site, pod):
+    container = add(site, pod, "app")
+    outside = f"{site.base}/outside"
+    os.makedirs(f"{outside}/tree/deep")
+    with open(f"{outside}/tree/deep/file", "w", encoding="utf-8") as file:
+        file.write("from the host")
+    container.copy_in(f"{outside}/tree", "/var")  # not started yet
+    pod.start()
+    assert sh(container, "cat /var/tree/deep/file") == "from the host"
+    sh(container, f"ln -s {outside} /var/out; ln -s ../../../../../.. /var/up; ln -s /etc /var/etc")
+    container.copy_in(f"{outside}/tree/deep/file", "/var/up/root/landed")
+    container.copy_in(f"{outside}/tree/deep/file", "/var/etc/landed")
+    assert sh(container, "cat /root/landed; cat /etc/landed") == "from the hostfrom the host"
+    with pytest.raises(podcore.InvalidArgumentError, match="does not exist inside"):
+        container.copy_in(f"{outside}/tree/deep/file", "/var/out/evil")
+    assert os.listdir(outside) == ["tree"]
+    with pytest.raises(podcore.InvalidArgumentError, match="does not exist inside"):
+        container.copy_out("/var/out/tree", f"{site.base}/stolen")
+    sh(
+        container,
+        "mkdir -p /root/made; echo inside > /root/made/file; ln -s /etc/shadow /root/made/l",
+    )
+    container.copy_out("/root/made", f"{site.base}/got")
+    assert read(f"{site.base}/got/file") == "inside\n"
+    assert stat.S_ISLNK(os.lstat(f"{site.base}/got/l").st_mode)
+    pod.stop(timeout=0)
+    container.copy_out("/../../root/made/file", f"{site.base}/again")
+    assert read(f"{site.base}/again") == "inside\n"
+
+
+@pytest.mark.runtimes("runc")
+def test_etc_is_made_for_the_container_and_not_over_mounts_of_the_user(site, pod):
+    own = f"{site.base}/hosts"
+    with open(own, "w", encoding="utf-8") as file:
+        file.write("10.0.0.1 mine\n")
+    plain = add(site, pod, "plain")
+    mounted = add(
+        site, pod, "mounted", mounts=[podcore.Mount(type="bind", source=own, target="/etc/hosts")]
+    )
+    host_network = add(site, pod, "host", namespaces={"net": "host"})
+    pod.start()
+    assert sh(plain, "cat /etc/hostname; stat -c %a /etc/hosts /etc/resolv.conf") == "web\n644\n644"
+    names = [line.split()[1:] for line in sh(plain, "cat /etc/hosts").splitlines()]
+    assert ["web", "plain", "mounted"] in names
+    assert "nameserver" not in sh(plain, "cat /etc/resolv.conf")
+    assert sh(mounted, "cat /etc/hosts") == "10.0.0.1 mine"
+    with open("/etc/resolv.conf", encoding="utf-8") as file:
+        assert sh(host_network, "cat /etc/resolv.conf") == file.read().removesuffix("\n")
