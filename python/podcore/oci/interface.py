@@ -226,7 +226,11 @@ class OCIRuntime(ABC):
         self._check(container_id)
         argv = [self.path, *self.arguments(log), verb, *options, "--", container_id, *operands]
         before = runtime_log.size(log)
-        done = run(argv, timeout)
+        try:
+            done = run(argv, timeout)
+        except OCIRuntimeTimeoutError as error:
+            message = f"could not {verb} container `{container_id[:12]}`: {error}"
+            raise OCIRuntimeTimeoutError(message, argv) from error
         if done.returncode != 0:
             said = runtime_log.last_error(log, before) or _text(done.stderr)
             raise OCIRuntimeError(

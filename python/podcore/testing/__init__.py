@@ -1,7 +1,8 @@
 """What podcore is tested with, for those who test their own tooling on it.
 
 ``failpoints`` makes a process die or fail between any two steps of a verb, ``check_invariants``
-says what a crash may not leave behind. None of it is imported by podcore itself.
+says what a crash may not leave behind, a ``Rig`` makes OCI runtimes that misbehave container by
+container. None of it is imported by podcore itself.
 """
 
 from typing import TYPE_CHECKING
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from podcore.testing.failures import failpoints
     from podcore.testing.invariants import check_invariants
+    from podcore.testing.rig import Rig
 
-__all__ = ["check_invariants", "failpoints"]
+__all__ = ["Rig", "check_invariants", "failpoints"]
 
 _HOMES = {
+    "Rig": "rig",
     "check_invariants": "invariants",
     "failpoints": "failures",
 }
