@@ -7,6 +7,11 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 BIN := .venv/bin
 PYTEST := scripts/as-root $(BIN)/python -m pytest -p no:cacheprovider
+READY := scripts/set-up system venv=build,test extension && scripts/as-root scripts/mount-test-controllers
+CHAOS := scripts/as-root env PYTHONPATH=tests $(BIN)/python -m chaos
+MINUTES ?= 5
+SECONDS ?= 60
+RUNTIME ?= crun
 BENCH_JSON := .benchmarks/latest.json
 
 .PHONY: help
@@ -40,6 +45,31 @@ bench-compare: ## Measure the working tree against another revision, alternated:
 	@scripts/set-up system venv=build,test,bench extension
 	@scripts/as-root scripts/mount-test-controllers
 	@$(BIN)/python benches/compare.py "$$BASE" $(SELECT)
+
+.PHONY: sweep
+sweep: ## Kill and fail every verb at each of its system calls: make sweep [RUNTIME=crun]
+	@$(READY)
+	$(CHAOS).sweep --runtime $(RUNTIME)
+
+.PHONY: chaos
+chaos: ## Kill random processes under random verbs: make chaos [MINUTES=5] [RUNTIME=crun]
+	@$(READY)
+	$(CHAOS).chaos --seconds $$(( $(MINUTES) * 60 )) --runtime $(RUNTIME)
+
+.PHONY: soak
+soak: ## Run pods through their lives and watch for leaks: make soak [MINUTES=5] [RUNTIME=crun]
+	@$(READY)
+	$(CHAOS).soak --seconds $$(( $(MINUTES) * 60 )) --runtime $(RUNTIME)
+
+.PHONY: stress
+stress: ## Start 800 containers by 64 processes at a time, and by one process
+	@$(READY)
+	$(CHAOS).stress --runtime $(RUNTIME)
+
+.PHONY: fuzz
+fuzz: ## Feed everything that parses others' output with garbage: make fuzz [SECONDS=60]
+	@$(READY)
+	FUZZ_SECONDS=$(SECONDS) HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/fuzz -q --timeout=0
 
 .PHONY: lint
 lint: ## Check formatting, lints, types and the stub of the extension; change nothing

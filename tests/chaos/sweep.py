@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -274,6 +275,8 @@ def main() -> int:
     parser.add_argument("--action", action="append", choices=["kill", *ERRORS])
     parser.add_argument("--every", type=int, default=1, help="only every Nth point")
     options = parser.parse_args()
+    if shutil.which("strace") is None:
+        parser.error("`strace` is not installed")
     reaper.move_under_a_reaper()
     failed = False
     with tempfile.TemporaryDirectory(prefix="podcore-sweep-") as base:

@@ -1,0 +1,124 @@
+"""A short chaos, and a model that can fail."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chaos.history import Call, Model, Recorder, judge, read
+from harness import host
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SEED = "20260801"
+
+
+def program(name, *arguments, timeout):
+    """Runs a program of this directory in a process that has opened nothing before."""
+    return subprocess.run(
+        [sys.executable, "-m", f"chaos.{name}", *arguments],
+        env=os.environ | {"PYTHONPATH": TESTS},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+def test_random_kills_among_random_verbs_break_nothing():
+    if missing := host.missing_for("crun"):
+        pytest.skip(f"containers on crun need {missing}")
+
+    done = program("chaos", "--seconds", "12", "--workers", "6", "--seed", SEED, timeout=280)
+
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def seen(state, incarnation=1, exit_code=None, reason=""):
+    return {
+        "id": "c" * 64,
+        "state": state,
+        "incarnation": incarnation,
+        "exit_code": exit_code,
+        "reason": reason,
+    }
+
+
+def verdict(*reads):
+    """Judges reads that follow each other."""
+    calls = [
+        Call("status", "p", number, number + 0.5, {"type": "ok", "seen": [what]})
+        for number, what in enumerate(reads)
+    ]
+    return judge(calls, 0, {"status": 1.0}).breaches
+
+
+def test_a_life_and_the_next_one_fit_the_model():
+    lives = [
+        seen("configured", 0),
+        seen("created"),
+        seen("running"),
+        seen("paused"),
+        seen("running"),
+        seen("exited", exit_code=3),
+        seen("created", 2),
+        seen("configured", 2),
+        seen("running", 3),
+        seen("exited", 3, None, "MonitorLost"),
+        seen("removing", 3),
+    ]
+
+    assert verdict(*lives) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [
+        (seen("exited", exit_code=0), seen("running"), "was exited"),
+        (seen("exited", exit_code=0), seen("exited", exit_code=1), "its exit code was 0"),
+        (seen("exited", exit_code=0), seen("exited", reason="MonitorLost"), "its exit code was 0"),
+        (seen("running", 2), seen("running", 1), "was running in incarnation 2"),
+        (seen("running"), seen("created"), "was running"),
+        (seen("running"), seen("exited"), "no exit code and no reason"),
+        (seen("running"), seen("exited", exit_code=-1), "has exit code -1"),
+        (seen("running"), seen("degraded"), "is degraded"),
+    ],
+)
+def test_what_contradicts_an_earlier_read_is_a_breach(before, after, what):
+    breaches = verdict(before, after)
+
+    assert len(breaches) == 1
+    assert what in breaches[0]
+
+
+def test_reads_that_overlap_may_come_in_any_order():
+    model = Model()
+    first = Call("status", "p", 0, 10, {})
+    second = Call("status", "p", 5, 11, {})
+
+    assert model.see(first, seen("running")) == []
+    assert model.see(second, seen("created")) == []
+
+
+def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_path):
+    path = str(tmp_path / "0.jsonl")
+    recorder = Recorder(path, 0)
+    recorder.ok(recorder.invoke("start", "p"))
+    recorder.fail(recorder.invoke("stop", "p"), KeyError("x"), contract=False)
+    recorder.invoke("kill", "p")
+
+    calls, cut = read([path])
+    judged = judge(calls, cut, {"start": 60, "stop": 60})
+
+    assert judged.cut == 1
+    assert [breach.split(":")[0] for breach in judged.breaches] == ["stop p raised KeyError"]
+
+
+def test_a_call_that_outlives_its_deadline_is_a_breach():
+    late = Call("status", "p", 0.0, 9.0, {"type": "ok", "seen": []})
+
+    assert judge([late], 0, {"status": 5.0}).breaches == ["status p took 9.0 s"]
