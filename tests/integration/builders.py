@@ -1,6 +1,7 @@
 """Containers for the tests, and what they are waited for with."""
 
 from harness.polling import eventually
+from podcore.lifecycle import create as lifecycle_create
 
 POLITE = ["sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 1000 & wait']
 """Ends with 0 at SIGTERM, once it has said that it is ready."""
@@ -23,6 +24,16 @@ def diamond(site, pod, command=POLITE):
     """``top`` needs ``left`` and ``right``, both need ``base``; by name."""
     edges = {"base": (), "left": ("base",), "right": ("base",), "top": ("left", "right")}
     return {name: add(site, pod, name, *needs, command=command) for name, needs in edges.items()}
+
+
+def create_only(container):
+    """Takes a container as far as the OCI create."""
+    engine = container._engine
+    with engine.host.store.read() as view:
+        record, pod = view.container(container.id), view.pod(container.pod_id)
+    with engine.host.session("test") as session:
+        lifecycle_create.create(engine.host, session, record, pod)
+    assert container.status == "created"
 
 
 def await_ready(*containers):

@@ -177,3 +177,16 @@ def test_a_killed_infra_container_is_started_again_with_the_pod(site):
     pod.start()
 
     assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
+
+
+@pytest.mark.runtimes("crun")
+def test_no_member_is_touched_when_it_can_not_be_started(site):
+    pod = new_pod(site, share=SHARED, engine=site.engine(conmon="/does/not/exist"))
+    add(site, pod, "a")
+
+    for verb in (pod.start, pod.container("a").start):
+        with pytest.raises(podcore.MonitorError):
+            verb()
+
+    assert states(pod) == {"a": "configured"}
+    assert infra_of(pod).status == "configured"

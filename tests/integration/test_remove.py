@@ -5,20 +5,9 @@ import os
 import pytest
 
 import podcore
-from integration.builders import add, diamond, events, new_pod, outcomes, states
-from podcore.lifecycle import create as lifecycle_create
+from integration.builders import add, create_only, diamond, events, new_pod, outcomes, states
 
 VERBS = ["start", "stop", "pause", "unpause", "restart", "kill", "status", "inspect", "remove"]
-
-
-def create_only(container):
-    """Takes a container as far as the OCI create."""
-    engine = container._engine
-    with engine.host.store.read() as view:
-        record, pod = view.container(container.id), view.pod(container.pod_id)
-    with engine.host.session("test") as session:
-        lifecycle_create.create(engine.host, session, record, pod)
-    assert container.status == "created"
 
 
 def test_a_stopped_pod_is_removed_dependents_first(site):

@@ -13,6 +13,7 @@ from harness.polling import eventually
 from integration.builders import (
     add,
     await_ready,
+    create_only,
     diamond,
     events,
     new_pod,
@@ -34,6 +35,8 @@ def test_a_diamond_stops_dependents_first_and_exit_codes_are_recorded(site):
     assert stopped[0] == "top"
     assert sorted(stopped[1:3]) == ["left", "right"]
     assert stopped[3] == "base"
+    died = events(pod._engine, "died")
+    assert (died[0], sorted(died[1:3]), died[3]) == ("top", ["left", "right"], "base")
     ended = {name: container.inspect().finished for name, container in containers.items()}
     assert ended["top"] <= min(ended["left"], ended["right"])
     assert max(ended["left"], ended["right"]) <= ended["base"]
@@ -129,17 +132,19 @@ def test_paused_created_and_exited_containers_are_ignored(site):
     paused.pause()
     gone.kill()
     add(site, pod, "new")
+    create_only(add(site, pod, "made"))
 
     report = pod.stop(timeout=0)
 
     # The paused dependent does not hold its dependency back.
-    expected = {"run": "done", "paused": "ignored", "gone": "ignored", "new": "ignored"}
-    assert outcomes(report) == expected
+    ignored = dict.fromkeys(("paused", "gone", "new", "made"), "ignored")
+    assert outcomes(report) == {"run": "done", **ignored}
     assert states(pod) == {
         "run": "exited",
         "paused": "paused",
         "gone": "exited",
         "new": "configured",
+        "made": "created",
     }
     assert run.exit_code == 137
 

@@ -9,6 +9,7 @@ from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.errors import ContainerRemovedError
 from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.lifecycle.settle import settled
+from podcore.model import ContainerStatus
 from podcore.names import short
 from podcore.records import ContainerRecord, Intent, Verb
 
@@ -79,5 +80,11 @@ def hold(
         held = Held(host, session, record)
         now = settled(host, record)
         if now is not record:
-            held.commit(now, event="sync", detail=now.state.value)
+            held.commit(now, event=_found(record, now), detail=now.state.value)
         yield held
+
+
+def _found(before: ContainerRecord, now: ContainerRecord) -> str:
+    """Returns the event of what was found: an exit is one like any other, whoever saw it first."""
+    ended = now.state is ContainerStatus.EXITED and before.state is not ContainerStatus.EXITED
+    return "died" if ended else "sync"
