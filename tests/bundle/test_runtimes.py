@@ -29,7 +29,7 @@ class Bare:
         self.runtime = runtime
         self.rootfs = f"{self.base}/rootfs"
         shutil.copytree(rootfs, self.rootfs, symlinks=True)
-        self.cgroup = f"podcore-test-bundle-{uuid.uuid4().hex[:12]}"
+        self.cgroup = f"podcore-test-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         self._count = 0
 
     def run(self, command, *, request=None, **fields):

@@ -68,20 +68,13 @@ def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fails the session when processes, mounts or cgroups of its tests outlive it."""
-    groups = leftovers.podcore_groups()
+    groups = leftovers.groups_of_session()
     base = str(tmp_path_factory.getbasetemp())
     yield
-
-    def left() -> leftovers.Leftovers:
-        found = leftovers.find_of_session(base, groups)
-        if not os.environ.get("CI"):
-            # On a developer's machine another session may be at work.
-            found.cgroups.clear()
-        return found
-
     with contextlib.suppress(AssertionError):
-        eventually(lambda: not left(), timeout=15, interval=0.1)
-    assert not left(), f"left behind by the session:\n{left()}"
+        eventually(lambda: not leftovers.find_of_session(base, groups), timeout=30, interval=0.1)
+    left = leftovers.find_of_session(base, groups)
+    assert not left, f"left behind by the session:\n{left}"
 
 
 @pytest.fixture

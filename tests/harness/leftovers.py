@@ -93,24 +93,28 @@ def find_of_session(base: str, groups_before: frozenset[str]) -> Leftovers:
 
     Args:
         base: the directory of all temporary directories of the session.
-        groups_before: what ``podcore_groups`` returned at its start.
+        groups_before: what ``groups_of_session`` returned at its start.
     """
     return Leftovers(
         processes={
             pid: host.read_proc(pid, "cmdline").replace("\0", " ") for pid in reaper.orphans()
         },
         mounts=[m.mount_point for m in host.mounts() if _below(m.mount_point, base)],
-        cgroups=sorted(podcore_groups() - groups_before),
+        cgroups=sorted(groups_of_session() - groups_before),
     )
 
 
-def podcore_groups() -> frozenset[str]:
-    """Returns the cgroups near the top of the hierarchies whose name begins with podcore."""
+def groups_of_session() -> frozenset[str]:
+    """Returns the cgroups near the top of the hierarchies that carry the pid of this session.
+
+    All parents of cgroups in the tests do, for another session may be at work on the same host.
+    """
+    mine = str(os.getpid())
     return frozenset(
         f"{directory}/{name}"
         for directory, names in _near_the_top()
         for name in names
-        if name.startswith("podcore")
+        if name.startswith("podcore-") and mine in name.split("-")
     )
 
 
