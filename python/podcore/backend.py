@@ -13,6 +13,8 @@ from podcore.kernel.files import ensure_private_directory
 from podcore.records import ProcessIdentity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from podcore.monitor.conmon import Conmon
     from podcore.oci.interface import OCIRuntime
     from podcore.places import Places
@@ -175,6 +177,10 @@ class Host:
                 found = discovery.runtime_for(path, root)
                 self._runtimes[path] = found
         return found
+
+    def find_processes(self, match: "Callable[[list[bytes]], bool]") -> list[ProcessIdentity]:
+        """Returns the processes of this host whose command line satisfies ``match``."""
+        return process.find(match)
 
     def place_monitor(self, pid: int) -> None:
         """Moves a process to the cgroup of all monitors.

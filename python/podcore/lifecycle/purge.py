@@ -123,7 +123,7 @@ def _workers(host: Host, record: ContainerRecord, verb: bytes = b"") -> list[Pro
         told = not verb or verb in argv
         return told and wanted in argv and any(part.startswith(run_root) for part in argv)
 
-    return process.find(ours)
+    return host.find_processes(ours)
 
 
 def _signal(found: Sequence[ProcessIdentity]) -> None:

@@ -2,19 +2,32 @@
 
 ``failpoints`` makes a process die or fail between any two steps of a verb, ``check_invariants``
 says what a crash may not leave behind, a ``Rig`` makes OCI runtimes that misbehave container by
-container. None of it is imported by podcore itself.
+container, and ``fake_engine`` is an engine whose containers are simulated inside this process.
+None of it is imported by podcore itself.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from podcore.testing.failures import failpoints
+    from podcore.testing.fake import fake_engine
     from podcore.testing.invariants import check_invariants
     from podcore.testing.rig import Rig
+    from podcore.testing.simulation import Behaviour, FakeContainers
 
-__all__ = ["Rig", "check_invariants", "failpoints"]
+__all__ = [
+    "Behaviour",
+    "FakeContainers",
+    "Rig",
+    "check_invariants",
+    "failpoints",
+    "fake_engine",
+]
 
 _HOMES = {
+    "Behaviour": "simulation",
+    "FakeContainers": "simulation",
+    "fake_engine": "fake",
     "Rig": "rig",
     "check_invariants": "invariants",
     "failpoints": "failures",

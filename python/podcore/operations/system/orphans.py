@@ -159,7 +159,7 @@ def _workers(host: Host) -> tuple[list[Trace], set[str]]:
 
     return [
         Trace("process", ids[0], str(one.pid), partial(process.alive, one), partial(_kill, one))
-        for one in process.find(ours)
+        for one in host.find_processes(ours)
         if one.pid != os.getpid() and (ids := _ids_of(one))
     ], strangers
 
