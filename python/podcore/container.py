@@ -1,6 +1,6 @@
 """A container of a pod."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ class Container:
         cwd: str | None = None,
         stdin: bytes | None = None,
         terminal: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+        on_output: Callable[[str, bytes], object] | None = None,
     ) -> "ExecResult":
         """Runs another command in it and waits for it. Holds no lock meanwhile.
 
@@ -224,8 +225,12 @@ class Container:
             stdin: what it reads; None for nothing.
             terminal: it gets a pseudo-terminal; all that it shows is ``stdout`` then. (crun 1.8.1
                 sometimes loses what a command shows that ends at once.)
+            on_output: is called with ``stdout`` or ``stderr`` and a piece of what was written
+                there as it comes, which the result then lacks; what it raises ends the command.
+                Not with a terminal.
 
         Raises:
+            InvalidArgumentError: ``on_output`` with ``terminal``, or a bad command or timeout.
             ContainerStateError: it does not run.
             CommandError: the command is not there (``.exit_code`` 127) or can't be executed (126).
             ExecTimeoutError: its time was up; has what it had written until then.
@@ -241,11 +246,15 @@ class Container:
             terminal=terminal,
             timeout=check_timeout(timeout),
         )
+        if terminal and on_output is not None:
+            from podcore.errors import InvalidArgumentError
+
+            raise InvalidArgumentError("on_output: what a terminal shows can't be streamed")
         if terminal:
             from podcore.operations.terminal import run_in_terminal
 
             return run_in_terminal(self._engine.host, self._record, wanted, stdin)
-        return run(self._engine.host, self._record, wanted, stdin)
+        return run(self._engine.host, self._record, wanted, stdin, on_output)
 
     def copy_in(self, source: "str | os.PathLike[str]", target: str) -> None:
         """Copies a file or a tree of the host into it, running or not; no link leads out of it.

@@ -57,7 +57,7 @@ def parameters(callable_):
         ("Container", "remove", "force"),
         ("Container", "wait", "timeout"),
         ("Container", "logs", "follow tail since"),
-        ("Container", "exec", "command timeout env user cwd stdin terminal"),
+        ("Container", "exec", "command timeout env user cwd stdin terminal on_output"),
         ("Container", "copy_in", "source target"),
         ("Container", "copy_out", "source target"),
         ("Container", "update", "limits"),

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from podcore import bundle
 from podcore._core import open_in_root
@@ -27,7 +28,7 @@ from podcore.errors import (
 from podcore.kernel import command as programs
 from podcore.kernel.cgroup import Cgroup
 from podcore.kernel.files import make_directory, remove_tree, write_atomic
-from podcore.lifecycle.streams import Collected, collect, nothing_to_read
+from podcore.lifecycle.streams import Collected, Output, collect, nothing_to_read
 from podcore.model import ContainerStatus, ExecResult
 from podcore.names import short
 from podcore.observe import truth
@@ -62,7 +63,13 @@ class Exec:
     timeout: float | None = None
 
 
-def run(host: Host, which: ContainerRecord, wanted: Exec, stdin: bytes | None = None) -> ExecResult:
+def run(
+    host: Host,
+    which: ContainerRecord,
+    wanted: Exec,
+    stdin: bytes | None = None,
+    output: Output | None = None,
+) -> ExecResult:
     """Runs a command, feeds it and collects what it writes.
 
     Args:
@@ -70,6 +77,8 @@ def run(host: Host, which: ContainerRecord, wanted: Exec, stdin: bytes | None = 
         which: the container.
         wanted: what to run; without a terminal.
         stdin: what it reads; None for nothing.
+        output: takes what it writes as it comes, instead of the result; what it raises ends the
+            command.
 
     Raises:
         ContainerStateError: the container is not running.
@@ -77,7 +86,7 @@ def run(host: Host, which: ContainerRecord, wanted: Exec, stdin: bytes | None = 
         ExecTimeoutError: its time was up; all that it started has been killed.
     """
     with _prepared(host, which, wanted) as prepared:
-        with collect(prepared.start, stdin) as collected:
+        with collect(prepared.start, stdin, output) as collected:
             code = prepared.wait(collected)
         return ExecResult(code, collected.stdout, collected.stderr)
 
@@ -127,19 +136,22 @@ class _Prepared:
         child = self._child
         assert child is not None, "it was started"
         with child:
-            if collected is not None:
-                collected.pump(self._deadline)
-            code = child.wait(self._deadline.remaining())
-            if code is None:
+            try:
+                if collected is not None:
+                    collected.pump(self._deadline)
+                code = child.wait(self._deadline.remaining())
+                if code is None:
+                    self._raise_timeout(collected)
+            except BaseException:
+                # Ctrl-C and whatever `output` raises too: nobody waits for it any more.
                 self._cgroup.kill(KILL_PATIENCE)
                 child.kill()
-                self._raise_timeout(collected)
-        assert code is not None
+                raise
         if code != 0 and not os.path.exists(f"{self._directory}/pid"):
             self._raise_not_begun(child.argv, code)
         return 128 - code if code < 0 else code
 
-    def _raise_timeout(self, collected: Collected | None) -> None:
+    def _raise_timeout(self, collected: Collected | None) -> NoReturn:
         message = (
             f"`{self._wanted.command[0]}` in container `{self._record.name}` was killed: it took "
             f"longer than {self._wanted.timeout:g} s"

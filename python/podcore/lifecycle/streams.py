@@ -11,11 +11,26 @@ from podcore.kernel.process import milliseconds
 
 _BLOCK = 65536
 
+Output = Callable[[str, bytes], object]
+"""Is given ``stdout`` or ``stderr`` and what was written there, as it comes."""
+
 
 class Collected:
-    """The ends of a child's pipes that are ours."""
+    """The ends of a child's pipes that are ours.
 
-    def __init__(self, child: Child, stdin: int | None, data: bytes, out: int, err: int) -> None:
+    What the child writes is collected, or handed to ``output`` and forgotten.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        stdin: int | None,
+        data: bytes,
+        out: int,
+        err: int,
+        output: Output | None = None,
+    ) -> None:
+        self._output = output
         self._child = child
         self._stdin = stdin
         self._data = memoryview(data)
@@ -74,7 +89,7 @@ class Collected:
         except BlockingIOError:
             return True
         if block:
-            self._chunks[descriptor].append(block)
+            self._take(descriptor, block)
             return True
         self._open.discard(descriptor)
         return False
@@ -101,18 +116,27 @@ class Collected:
                     break
                 if not block:
                     break
-                self._chunks[descriptor].append(block)
+                self._take(descriptor, block)
+
+    def _take(self, descriptor: int, block: bytes) -> None:
+        if self._output is None:
+            self._chunks[descriptor].append(block)
+        else:
+            self._output("stdout" if descriptor == self._out else "stderr", block)
 
 
 @contextmanager
 def collect(
-    start: Callable[[Mapping[int, int]], Child], stdin: bytes | None
+    start: Callable[[Mapping[int, int]], Child],
+    stdin: bytes | None,
+    output: Output | None = None,
 ) -> Iterator[Collected]:
     """Starts a child with pipes for its stdio.
 
     Args:
         start: is given the child's descriptors and returns the child.
         stdin: what it reads; None for nothing.
+        output: takes what it writes, instead of ``Collected``.
     """
     ours: list[int] = []
     theirs: list[int] = []
@@ -133,7 +157,7 @@ def collect(
         os.set_blocking(feeding, False)
         fds[0] = reading
         child = start(fds)
-        collected = Collected(child, feeding, stdin or b"", ours[0], ours[1])
+        collected = Collected(child, feeding, stdin or b"", ours[0], ours[1], output)
         while theirs:
             os.close(theirs.pop())
         if not stdin:
