@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.polling import eventually
 from podcore import runtime_log
 from podcore.errors import (
     InvalidNameError,
@@ -14,6 +15,7 @@ from podcore.errors import (
     OCIRuntimeProtocolError,
     OCIRuntimeTimeoutError,
 )
+from podcore.kernel import process
 from podcore.oci.discovery import runtime_for
 from podcore.oci.interface import OCIRuntime
 from podcore.oci.runc import Runc
@@ -90,12 +92,12 @@ def test_a_runtime_that_hangs_is_killed_with_its_children(
 ) -> None:
     runtime = fake(f"sleep 1000 & echo $! >{tmp_path}/child; wait")
 
-    with pytest.raises(OCIRuntimeTimeoutError, match=r"did not finish within 0.5 s and was killed"):
-        runtime.start(ID, log=log, timeout=0.5)
-    child = tmp_path / "child"
-    if child.exists() and (pid := child.read_text().strip()):
-        stat = Path(f"/proc/{pid}/stat")
-        assert not stat.exists() or stat.read_text().split(") ")[1][0] in "ZX"
+    with pytest.raises(OCIRuntimeTimeoutError, match=r"did not finish within 3 s and was killed"):
+        runtime.start(ID, log=log, timeout=3)
+
+    # SIGKILL has been sent to all of them; on a busy host the end may take its time.
+    child = int((tmp_path / "child").read_text())
+    eventually(lambda: process.identify(child) is None, what="the end of the child")
 
 
 def test_a_child_that_keeps_the_output_open_is_not_waited_for(fake: Fake, log: str) -> None:
