@@ -163,6 +163,26 @@ def test_any_verb_goes_on_from_a_killed_start(site, stand, caller, place, verb):
 
 
 @pytest.mark.runtimes("crun")
+def test_the_monitor_of_a_container_that_is_called_start_is_spared(site, stand, caller):
+    engine = site.engine(oci_runtime=stand.path)
+    pod = new_pod(site, engine=engine)
+    container = add(site, pod, "start")
+    stand.at("before-start")
+    call = caller("start")
+    stand.standing()
+    monitor = monitor_of(container)
+    call.kill()
+    call.wait()
+    stand.nowhere()
+
+    assert pod.start().ok
+
+    assert monitors(site) == [monitor]
+    pod.kill()
+    assert container.exit_code == 137
+
+
+@pytest.mark.runtimes("crun")
 def test_a_killed_stop_is_not_sticky(site, caller):
     pod = new_pod(site)
     container = add(site, pod, "a", stop_timeout=600)

@@ -88,8 +88,10 @@ def end_runtimes(host: Host, record: ContainerRecord, verb: bytes) -> None:
     Raises:
         StopTimeoutError: they are still there.
     """
-    # The container's own process, not yet at its command, bears the command line of the create.
-    found = [worker for worker in _workers(host, record, verb) if worker != record.init]
+    # The container's own process, not yet at its command, bears the command line of the create;
+    # that of the monitor has the container's name in it, which may be such a verb.
+    spared = (record.init, record.monitor)
+    found = [worker for worker in _workers(host, record, verb) if worker not in spared]
     _signal(found)
     _await_end(record, found)
 
