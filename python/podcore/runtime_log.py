@@ -60,13 +60,15 @@ def last_error(path: str, after: int = 0) -> str:
 
 
 def worded(message: str, container: str, verb: str) -> str:
-    """Returns a runtime's message as a user would want to read it.
+    """Returns a runtime's message as a user would want to read it, fit for a terminal.
 
     Args:
         message: what the runtime said; it may be empty.
         container: the container's name, or its id where no name is known.
         verb: what could not be done to it.
     """
+    # A container can bring the runtime to quote it: escape sequences, halves of surrogate pairs.
+    message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     if missing := _NOT_FOUND.search(message):
         program = missing["runc"] or missing["crun"]
         return f"executable `{program}` not found in the rootfs of container `{container}`"
