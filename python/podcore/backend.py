@@ -93,8 +93,9 @@ class Host:
                 if self._store is None:
                     from podcore.store import Store
 
+                    locks = self.locks  # makes and checks the directories first
                     self._refuse_loss()
-                    self._store = Store.open(self.places.root, self.locks)
+                    self._store = Store.open(self.places.root, locks)
         return self._store
 
     def _refuse_loss(self) -> None:
