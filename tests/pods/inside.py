@@ -4,6 +4,9 @@ import os
 
 SLEEP = ["/bin/sleep", "1000"]
 
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+"""Whether to repeat things as often as a user would in days, which takes minutes."""
+
 
 def add(site, pod, name, **fields):
     """A container that sleeps, on an overlay."""
