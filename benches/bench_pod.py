@@ -7,6 +7,7 @@ import pytest
 from floor import WORKERS, Floor
 
 COUNT = 50
+MEMBERS = 10
 # Enough to see that the answers are right.
 SHORT_COUNT = 4
 # How many times as long as the floor podcore may take.
@@ -21,7 +22,7 @@ def count(benchmark):
 @pytest.fixture
 def pod(site, count):
     with site.engine(max_workers=WORKERS) as engine:
-        pod = engine.create_pod("bench", infra=False)
+        pod = engine.create_pod("bench", share=())
         for number in range(count):
             pod.create_container(
                 f"c{number}",
@@ -54,6 +55,44 @@ def test_start(benchmark, site, pod, count):
     benchmark.pedantic(pod.start, setup=stop_and_measure_the_floor, rounds=rounds)
 
     assert states(pod) == {"running"}
+    benchmark.extra_info["subject"] = "podcore"
+    benchmark.extra_info["target"] = {"floor": LIMITS[site.runtime]}
+    benchmark.extra_info["peers"] = {"floor": statistics.median(floors)}
+
+
+@pytest.fixture(params=["infra", "pinned"])
+def sharing(request, benchmark, site):
+    """A pod as users have it: shared namespaces, and an overlay for each container."""
+    with site.engine(max_workers=WORKERS) as engine:
+        pod = engine.create_pod("bench", infra=request.param == "infra")
+        for number in range(SHORT_COUNT if benchmark.disabled else MEMBERS):
+            pod.create_container(f"c{number}", rootfs=site.rootfs, command=["/bin/sleep", "1000"])
+        yield pod
+
+
+def test_start_of_a_pod_that_shares(benchmark, site, sharing):
+    rounds = 1 if benchmark.disabled else 9
+    sharing.start()
+    members = [container.id for container in sharing.containers()]
+    infra = sharing.inspect().infra_container_id
+    configs = [
+        f"{site.root}/containers/{key}/bundle/config.json"
+        for key in filter(None, (infra, *members))
+    ]
+    floor = Floor(f"{site.base}/f", site.runtime, configs, lower=site.rootfs, infra=bool(infra))
+    floors = []
+
+    def stop_and_measure_the_floor():
+        # What is pinned must stay: the floor's containers join it.
+        sharing.stop(timeout=0, cleanup=bool(infra))
+        floors.append(floor.start())
+        floor.remove()
+
+    kind = "an infra container" if infra else "pinned namespaces"
+    benchmark.group = f"start of {len(members)} containers with {kind} on {site.runtime}"
+    benchmark.pedantic(sharing.start, setup=stop_and_measure_the_floor, rounds=rounds)
+
+    assert states(sharing) == {"running"}
     benchmark.extra_info["subject"] = "podcore"
     benchmark.extra_info["target"] = {"floor": LIMITS[site.runtime]}
     benchmark.extra_info["peers"] = {"floor": statistics.median(floors)}

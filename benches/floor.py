@@ -6,6 +6,7 @@ programs and wait for them. No engine that uses these programs can be faster.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -14,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness import host
 from harness.polling import eventually
+from podcore import _core
 
 WORKERS = 4
+_NAMESPACE = re.compile(r"/proc/[0-9]+/ns/")
 
 
 class Floor:
@@ -25,27 +28,64 @@ class Floor:
         directory: of its own; short, for conmon binds sockets below it.
         runtime: the name of the OCI runtime.
         configs: the path of a config.json for each container.
+        lower: what the containers' overlays show; without it their roots are used in place.
+        infra: the first one starts before the others, which join its namespaces.
     """
 
-    def __init__(self, directory: str, runtime: str, configs: Sequence[str]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        runtime: str,
+        configs: Sequence[str],
+        *,
+        lower: str | None = None,
+        infra: bool = False,
+    ) -> None:
         self._directory = directory
         self._conmon = _program("conmon")
         self._runtime = [_program(runtime), "--root", f"{directory}/root"]
         self._ids = [f"floor-{number}" for number in range(len(configs))]
+        self._lower = lower
+        self._infra = self._ids[0] if infra else None
+        self._configs: dict[str, str] = {}
         for name, config in zip(self._ids, configs, strict=True):
-            os.makedirs(f"{directory}/{name}/bundle")
-            shutil.copy(config, f"{directory}/{name}/bundle/config.json")
+            mine = f"{directory}/{name}"
+            for part in ("bundle", "upper", "work", "rootfs"):
+                os.makedirs(f"{mine}/{part}")
+            with open(config, encoding="utf-8") as file:
+                document = json.load(file)
+            if self._has_overlay(name):
+                document["root"]["path"] = f"{mine}/rootfs"
+            self._configs[name] = json.dumps(document, separators=(",", ":"))
+            self._write_config(name)
+
+    def _has_overlay(self, name: str) -> bool:
+        return self._lower is not None and name != self._infra
+
+    def _write_config(self, name: str, infra: int | None = None) -> None:
+        text = self._configs[name]
+        if infra is not None:
+            text = _NAMESPACE.sub(f"/proc/{infra}/ns/", text)
+        with open(f"{self._directory}/{name}/bundle/config.json", "w", encoding="utf-8") as file:
+            file.write(text)
 
     def start(self) -> float:
         """Creates and starts all containers; returns the seconds that this took."""
         with ThreadPoolExecutor(WORKERS) as workers:
             list(workers.map(abs, range(WORKERS)))  # the threads are there before the clock starts
             before = time.perf_counter()
-            list(workers.map(self._start, self._ids))
+            infra = None if self._infra is None else self._start(self._infra)
+            members = [name for name in self._ids if name != self._infra]
+            list(workers.map(lambda name: self._start(name, infra), members))
             return time.perf_counter() - before
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, infra: int | None = None) -> int:
         mine = f"{self._directory}/{name}"
+        if infra is not None:
+            self._write_config(name, infra)
+        if self._lower is not None and self._has_overlay(name):
+            layers = {"upper": f"{mine}/upper", "work": f"{mine}/work"}
+            _core.mount_overlay([self._lower], f"{mine}/rootfs", **layers)
         argv = [self._conmon, "--api-version", "1", "-c", name, "-u", name, "-n", name]
         argv += ["-r", self._runtime[0], "-b", f"{mine}/bundle", "-p", f"{mine}/pid"]
         argv += ["-P", f"{mine}/conmon-pid", "--exit-dir", mine, "--persist-dir", mine]
@@ -76,6 +116,7 @@ class Floor:
         ]
         status = os.waitpid(os.posix_spawn(start[0], start, environ, file_actions=actions), 0)[1]
         assert status == 0, f"{start} failed"
+        return int(answer["data"])
 
     def remove(self) -> None:
         """Kills and deletes all containers and waits until their monitors are gone."""
@@ -84,6 +125,8 @@ class Floor:
             with open(f"{self._directory}/{name}/conmon-pid", encoding="ascii") as file:
                 monitors.append(int(file.read()))
             subprocess.run([*self._runtime, "delete", "--force", name], check=True)
+            if self._has_overlay(name):
+                _core.unmount(f"{self._directory}/{name}/rootfs")
             for made in ("pid", "conmon-pid", "log", "bundle/attach"):
                 path = f"{self._directory}/{name}/{made}"
                 if os.path.lexists(path):
