@@ -55,7 +55,7 @@ def last_error(path: str, after: int = 0) -> str:
         except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and entry.get("level") in ("error", "fatal", None):
-            return str(entry.get("msg", "")).strip()
+            return _fit(str(entry.get("msg", "")).strip())
     return ""
 
 
@@ -67,8 +67,7 @@ def worded(message: str, container: str, verb: str) -> str:
         container: the container's name, or its id where no name is known.
         verb: what could not be done to it.
     """
-    # A container can bring the runtime to quote it: escape sequences, halves of surrogate pairs.
-    message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
+    message = _fit(message)
     if missing := _NOT_FOUND.search(message):
         program = missing["runc"] or missing["crun"]
         return f"executable `{program}` not found in the rootfs of container `{container}`"
@@ -77,3 +76,11 @@ def worded(message: str, container: str, verb: str) -> str:
         return f"the file {program} in the rootfs of container `{container}` is not executable"
     said = _PREFIX.sub("", message, count=1).strip() or "the OCI runtime gave no reason"
     return f"could not {verb} container `{container}`: {said}"
+
+
+def _fit(text: str) -> str:
+    """Returns a text that any terminal and any encoder can take.
+
+    A container can bring its runtime to quote it: escape sequences, halves of surrogate pairs.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
