@@ -82,38 +82,43 @@ def untouched(site):
     assert files(site) == before[1]
 
 
-@pytest.mark.parametrize("name", MALFORMED, ids=repr)
-def test_a_malformed_name(site, untouched, name):
-    pod, engine = untouched, untouched._engine
-    for attempt in (
-        lambda: engine.create_pod(name),
-        lambda: engine.pod(name),
-        lambda: engine.container(name) if "/" not in name else engine.pod(name),
-        lambda: pod.container(name),
-        lambda: add(site, pod, name),
-        lambda: add(site, pod, "new", name),
-        lambda: engine.volumes.create(name),
-        lambda: engine.volumes.get(name),
-        lambda: engine.volumes.remove(name),
-    ):
-        with pytest.raises(podcore.InvalidNameError):
-            attempt()
-
-
-@pytest.mark.parametrize("name", NO_STRINGS, ids=repr)
-def test_a_name_that_is_no_string(site, untouched, name):
+def test_a_malformed_name(site, untouched, subtests):
     pod, engine = untouched, untouched._engine
     attempts = [
-        lambda: engine.pod(name),
-        lambda: engine.container(name),
-        lambda: pod.container(name),
-        lambda: add(site, pod, "new", name),
+        engine.create_pod,
+        engine.pod,
+        pod.container,
+        lambda name: add(site, pod, name),
+        lambda name: add(site, pod, "new", name),
+        engine.volumes.create,
+        engine.volumes.get,
+        engine.volumes.remove,
     ]
-    if name is not None:
-        attempts += [lambda: engine.create_pod(name), lambda: add(site, pod, name)]
-    for attempt in attempts:
-        with pytest.raises(podcore.InvalidArgumentError):
-            attempt()
+    for name in MALFORMED:
+        with subtests.test(name=name):
+            for attempt in attempts:
+                with pytest.raises(podcore.InvalidNameError):
+                    attempt(name)
+            if "/" not in name:
+                with pytest.raises(podcore.InvalidNameError):
+                    engine.container(name)
+
+
+def test_a_name_that_is_no_string(site, untouched, subtests):
+    pod, engine = untouched, untouched._engine
+    references = [
+        engine.pod,
+        engine.container,
+        pod.container,
+        lambda name: add(site, pod, "new", name),
+    ]
+    names = [engine.create_pod, lambda name: add(site, pod, name)]
+    for name in NO_STRINGS:
+        with subtests.test(name=repr(name)):
+            # Of a new one, None means that a name is to be generated.
+            for attempt in references if name is None else references + names:
+                with pytest.raises(podcore.InvalidArgumentError):
+                    attempt(name)
 
 
 def test_an_unknown_name_or_id(untouched):
@@ -188,60 +193,59 @@ def test_one_bad_spec_refuses_all(site, untouched):
         untouched.create_containers([good, bad])
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"rootfs": "/does/not/exist"},
-        {"rootfs": "/etc/passwd"},
-        {"rootfs": ""},
-        {"rootfs": None},
-        {"rootfs": "relative\0"},
-        {"rootfs": 1},
-        {"rootfs_mode": "bogus"},
-        {"bundle": "/does/not/exist", "rootfs": None},
-        {"command": []},
-        {"command": ["  ", ""][1:]},
-        {"command": "sleep 1"},
-        {"command": [1]},
-        {"command": ["a\0b"]},
-        {"env": {"": "x"}},
-        {"env": {"A=B": "x"}},
-        {"env": ["A"]},
-        {"env_files": ["/does/not/exist"]},
-        {"cwd": "relative"},
-        {"user": ""},
-        {"hostname": "not a host"},
-        {"stop_signal": "BOGUS"},
-        {"stop_signal": 0},
-        {"stop_signal": 65},
-        {"stop_timeout": -1},
-        {"stop_timeout": math.nan},
-        {"stop_timeout": "soon"},
-        {"cap_add": ["CAP_NOTHING"]},
-        {"ulimits": {"bogus": (1, 1)}},
-        {"sysctls": {"kernel.panic": "1"}},
-        {"annotations": {"org.systemd.property.X": "1"}},
-        {"annotations": {"run.oci.keep_original_groups": "1"}},
-        {"namespaces": {"net": "bogus"}},
-        {"namespaces": {"bogus": "private"}},
-        {"memory": "lots"},
-        {"memory": -5},
-        {"cpus": 0},
-        {"pids_limit": -2},
-        {"oom_score_adj": 2000},
-        {"labels": {1: "x"}},
-        {"mounts": [podcore.Mount(type="bind", source="/does/not/exist", target="/x")]},
-        {"mounts": [podcore.Mount(type="tmpfs", target="relative")]},
-        {"devices": ["/does/not/exist"]},
-        {"seccomp_profile": "/does/not/exist"},
-        {"log_size_max": -1},
-        {"depends_on": "db"},
-    ],
-    ids=repr,
-)
-def test_a_container_that_can_not_be(site, untouched, fields):
-    with pytest.raises(podcore.InvalidArgumentError):
-        add(site, untouched, "new", **fields)
+NO_CONTAINERS = [
+    {"rootfs": "/does/not/exist"},
+    {"rootfs": "/etc/passwd"},
+    {"rootfs": ""},
+    {"rootfs": None},
+    {"rootfs": "relative\0"},
+    {"rootfs": 1},
+    {"rootfs_mode": "bogus"},
+    {"bundle": "/does/not/exist", "rootfs": None},
+    {"command": []},
+    {"command": ["  ", ""][1:]},
+    {"command": "sleep 1"},
+    {"command": [1]},
+    {"command": ["a\0b"]},
+    {"env": {"": "x"}},
+    {"env": {"A=B": "x"}},
+    {"env": ["A"]},
+    {"env_files": ["/does/not/exist"]},
+    {"cwd": "relative"},
+    {"user": ""},
+    {"hostname": "not a host"},
+    {"stop_signal": "BOGUS"},
+    {"stop_signal": 0},
+    {"stop_signal": 65},
+    {"stop_timeout": -1},
+    {"stop_timeout": math.nan},
+    {"stop_timeout": "soon"},
+    {"cap_add": ["CAP_NOTHING"]},
+    {"ulimits": {"bogus": (1, 1)}},
+    {"sysctls": {"kernel.panic": "1"}},
+    {"annotations": {"org.systemd.property.X": "1"}},
+    {"annotations": {"run.oci.keep_original_groups": "1"}},
+    {"namespaces": {"net": "bogus"}},
+    {"namespaces": {"bogus": "private"}},
+    {"memory": "lots"},
+    {"memory": -5},
+    {"cpus": 0},
+    {"pids_limit": -2},
+    {"oom_score_adj": 2000},
+    {"labels": {1: "x"}},
+    {"mounts": [podcore.Mount(type="bind", source="/does/not/exist", target="/x")]},
+    {"mounts": [podcore.Mount(type="tmpfs", target="relative")]},
+    {"devices": ["/does/not/exist"]},
+    {"seccomp_profile": "/does/not/exist"},
+    {"log_size_max": -1},
+    {"depends_on": "db"},
+]
+
+
+def test_a_container_that_can_not_be(site, untouched, subtests):
+    for fields in NO_CONTAINERS:
+        with subtests.test(fields=repr(fields)), pytest.raises(podcore.InvalidArgumentError):
+            add(site, untouched, "new", **fields)
 
 
 def test_an_unknown_field_is_a_type_error(site, untouched):
@@ -251,22 +255,21 @@ def test_an_unknown_field_is_a_type_error(site, untouched):
         untouched._engine.create_pod("new", bogus=1)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"share": ("bogus",)},
-        {"share": "net"},
-        {"hostname": "not a host"},
-        {"labels": {"": "x"}},
-        {"memory": "lots"},
-        {"cpus": -1},
-        {"infra": "yes"},
-    ],
-    ids=repr,
-)
-def test_a_pod_that_can_not_be(untouched, fields):
-    with pytest.raises(podcore.InvalidArgumentError):
-        untouched._engine.create_pod("new", **fields)
+NO_PODS = [
+    {"share": ("bogus",)},
+    {"share": "net"},
+    {"hostname": "not a host"},
+    {"labels": {"": "x"}},
+    {"memory": "lots"},
+    {"cpus": -1},
+    {"infra": "yes"},
+]
+
+
+def test_a_pod_that_can_not_be(untouched, subtests):
+    for fields in NO_PODS:
+        with subtests.test(fields=repr(fields)), pytest.raises(podcore.InvalidArgumentError):
+            untouched._engine.create_pod("new", **fields)
 
 
 def test_an_unknown_runtime(site, untouched, tmp_path):
@@ -280,44 +283,43 @@ def test_an_unknown_runtime(site, untouched, tmp_path):
             add(site, pod, "new")
 
 
-@pytest.mark.parametrize("signal", ["BOGUS", "", None, 0, -1, 65, 1.5], ids=repr)
-def test_a_bogus_signal(untouched, signal):
-    for verb in (untouched.kill, untouched.container("db").kill):
-        with pytest.raises(podcore.InvalidArgumentError):
-            verb(signal)
+def test_a_bogus_signal(untouched, subtests):
+    for signal in ("BOGUS", "", None, 0, -1, 65, 1.5):
+        for verb in (untouched.kill, untouched.container("db").kill):
+            with subtests.test(signal=signal), pytest.raises(podcore.InvalidArgumentError):
+                verb(signal)
 
 
-@pytest.mark.parametrize("timeout", [-1, -0.5, math.nan, "1"], ids=repr)
-def test_a_bad_timeout(untouched, timeout):
+def test_a_bad_timeout(untouched, subtests):
     one = untouched.container("db")
-    for verb in (untouched.stop, untouched.restart, one.stop, one.restart, one.wait):
-        with pytest.raises(podcore.InvalidArgumentError):
-            verb(timeout=timeout)
+    for timeout in (-1, -0.5, math.nan, "1"):
+        for verb in (untouched.stop, untouched.restart, one.stop, one.restart, one.wait):
+            with subtests.test(timeout=timeout), pytest.raises(podcore.InvalidArgumentError):
+                verb(timeout=timeout)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"root": ""},
-        {"root": 1},
-        {"root": "a\0b"},
-        {"run_root": ""},
-        {"cgroup_parent": "/"},
-        {"cgroup_parent": "../x"},
-        {"cgroup_parent": "a/../b"},
-        {"cgroup_parent": ""},
-        {"max_workers": 0},
-        {"max_workers": 257},
-        {"max_workers": "4"},
-        {"max_workers": True},
-        {"oci_runtime": ""},
-        {"conmon": ""},
-    ],
-    ids=repr,
-)
-def test_an_engine_that_can_not_be(site, arguments):
-    with pytest.raises(podcore.InvalidArgumentError):
-        site.engine(**arguments)
+NO_ENGINES = [
+    {"root": ""},
+    {"root": 1},
+    {"root": "a\0b"},
+    {"run_root": ""},
+    {"cgroup_parent": "/"},
+    {"cgroup_parent": "../x"},
+    {"cgroup_parent": "a/../b"},
+    {"cgroup_parent": ""},
+    {"max_workers": 0},
+    {"max_workers": 257},
+    {"max_workers": "4"},
+    {"max_workers": True},
+    {"oci_runtime": ""},
+    {"conmon": ""},
+]
+
+
+def test_an_engine_that_can_not_be(site, subtests):
+    for arguments in NO_ENGINES:
+        with subtests.test(arguments=repr(arguments)), pytest.raises(podcore.InvalidArgumentError):
+            site.engine(**arguments)
     assert not os.path.exists(site.root)
 
 

@@ -161,9 +161,9 @@ def test_a_pod_that_several_processes_remove_is_removed_once(site, together):
 def test_one_of_several_processes_gets_a_name(site, together):
     site.engine().create_pod("other", share=())
 
-    said = together(6, "create_pod", name="web", share=[])
+    said = together(4, "create_pod", name="web", share=[])
 
-    assert sorted(said) == ["PodExistsError"] * 5 + ["fine"]
+    assert sorted(said) == ["PodExistsError"] * 3 + ["fine"]
     assert [pod.name for pod in site.engine().pods()] == ["other", "web"]
 
 
@@ -228,7 +228,7 @@ def test_any_mix_of_verbs_breaks_no_contract(site, popen):
     add(site, pod, "left", "base", stop_timeout=0.05)
     add(site, pod, "right", "base", stop_timeout=0.05)
     add(site, pod, "top", "left", "right", stop_timeout=0.05)
-    seconds, seen = 5.0, set()
+    seconds, seen = 3.0, set()
     workers = [
         popen(
             [sys.executable, "-c", MIX, json.dumps(VERBS), str(seconds), str(seed)],
