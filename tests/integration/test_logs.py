@@ -26,10 +26,9 @@ def test_both_streams_come_back_line_by_line(site):
 def test_logs_go_on_across_a_restart(site):
     pod = new_pod(site)
     container = add(site, pod, "a", command=["sh", "-c", "echo here; exec sleep 1000"])
-    for _ in range(3):
+    for count in (1, 2, 3):
         pod.restart(timeout=0)
-        eventually(lambda: _texts(container)[-1:] == ["here"])
-    eventually(lambda: _texts(container) == ["here"] * 3)
+        eventually(lambda count=count: _texts(container) == ["here"] * count)
 
     assert [entry.text for entry in container.logs(tail=2)] == ["here"] * 2
     assert list(container.logs(tail=0)) == []
