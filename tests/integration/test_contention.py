@@ -80,6 +80,8 @@ CONTRACT = {
     "DependencyFailedError",
     # Somebody else stops it at that moment, or ended it between its create and its start.
     "ContainerStateError",
+    # The host is too busy to end a process within seconds.
+    "StopTimeoutError",
 }
 
 
