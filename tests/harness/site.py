@@ -12,6 +12,8 @@ from typing import Any
 
 import podcore
 from harness import leftovers
+from harness.polling import eventually
+from podcore.testing import check_invariants
 
 _numbers = itertools.count(1)
 
@@ -106,3 +108,22 @@ class Site:
                 ids.add(pod.id)
                 ids.update(container.id for container in pod.containers())
                 pod.remove(force=True)
+            self._expect_nothing_broken(engine)
+
+    def _expect_nothing_broken(self, engine: podcore.Engine) -> None:
+        """Checks what must hold once everything has been removed.
+
+        Raises:
+            AssertionError: something is broken.
+        """
+        broken: list[str] = []
+
+        def sound() -> bool:
+            # Another process of the test may just be on its way out.
+            broken[:] = check_invariants(engine)
+            return not broken
+
+        try:
+            eventually(sound, interval=0.05)
+        except AssertionError:
+            raise AssertionError("after all was removed:\n" + "\n".join(broken)) from None

@@ -1,6 +1,8 @@
 """Simulated containers go through the real engine, in numbers that no test machine has."""
 
 import os
+import shutil
+import tempfile
 import threading
 
 import pytest
@@ -12,10 +14,17 @@ from podcore.testing import Behaviour, FakeContainers, check_invariants, fake_en
 
 
 @pytest.fixture
-def rootfs_directory(tmp_path):
-    path = tmp_path / "rootfs"
-    path.mkdir()
-    return str(path)
+def memory():
+    """A directory in memory: a disk shared with others makes a directory a hundred times slower."""
+    path = tempfile.mkdtemp(prefix="podcore-fake-", dir="/dev/shm")
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def rootfs_directory(memory):
+    os.mkdir(f"{memory}/rootfs")
+    return f"{memory}/rootfs"
 
 
 @pytest.fixture
@@ -24,8 +33,8 @@ def world():
 
 
 @pytest.fixture
-def engine(tmp_path, world):
-    with fake_engine(tmp_path, world) as engine:
+def engine(memory, world):
+    with fake_engine(memory, world) as engine:
         yield engine
 
 
@@ -110,10 +119,10 @@ def test_a_death_is_seen(engine, make, world):
     assert pod.container("db").exit_code == 9
 
 
-def test_two_engines_see_the_same_world(tmp_path, engine, make, world):
+def test_two_engines_see_the_same_world(memory, engine, make, world):
     make({"db": []}).start()
 
-    with fake_engine(tmp_path, world) as other:
+    with fake_engine(memory, world) as other:
         assert states(other.pod("web")) == {"db": "running"}
         other.pod("web").stop()
 
