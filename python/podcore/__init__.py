@@ -182,19 +182,16 @@ _HOMES = {
     "ReportRow": "report",
     "Traversal": "_core",
     "Volumes": "volumes",
+    "__version__": "_core",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        value: object = version("podcore")
-    elif name in __all__:
+    if name in __all__:
         from importlib import import_module
 
         home = _HOMES.get(name) or ("errors" if name.endswith("Error") else "model")
-        value = getattr(import_module(f"podcore.{home}"), name)
+        value: object = getattr(import_module(f"podcore.{home}"), name)
     elif name == "errors":
         from importlib import import_module
 

@@ -17,6 +17,7 @@ __all__ = [
     "LockSession",
     "LockTable",
     "Traversal",
+    "__version__",
     "_panic_for_test",
     "mount_bind",
     "mount_from",
@@ -30,6 +31,7 @@ __all__ = [
     "unmount",
 ]
 
+__version__: str
 _Kind: TypeAlias = Literal["init", "pod", "container", "store"]
 _Path: TypeAlias = str | PathLike[str]
 

@@ -14,7 +14,7 @@ from podcore.places import Places
 if TYPE_CHECKING:
     from podcore.backend import Host
     from podcore.container import Container
-    from podcore.model import Finding
+    from podcore.model import ContainerInspect, Finding, PodInspect
     from podcore.pod import Pod
     from podcore.volumes import Volumes
 
@@ -179,13 +179,25 @@ class Engine:
             NoSuchPodError: nothing answers to it.
             AmbiguousReferenceError: more than one pod does.
         """
+        from podcore.operations.find import pod
         from podcore.pod import Pod
-        from podcore.references import resolve
 
-        with self.host.store.read() as view:
-            found = view.pod(resolve(reference, view.pod_references(), "pod"))
-        assert found is not None, "of the same snapshot"
-        return Pod(self, found)
+        return Pod(self, pod(self.host, reference))
+
+    def containers(self) -> "list[Container]":
+        """Returns the containers of all pods, infra containers apart; takes no lock.
+
+        Returns:
+            Of one snapshot, pod by pod, both in order of creation.
+        """
+        from podcore.container import Container
+        from podcore.operations.snapshot import snapshots
+
+        return [
+            Container(self, taken.pod, record)
+            for taken in snapshots(self.host)
+            for record in taken.members
+        ]
 
     def container(self, reference: str) -> "Container":
         """Returns a container of any pod; takes no lock.
@@ -205,6 +217,35 @@ class Engine:
         from podcore.operations.find import container
 
         return Container(self, *container(self.host, reference))
+
+    def inspect_pods(self) -> "list[PodInspect]":
+        """Returns what ``Pod.inspect`` does for all pods, of one snapshot; takes no lock."""
+        from podcore.operations.status import inspect_pods
+
+        return inspect_pods(self.host)
+
+    def inspect_containers(
+        self,
+        pod: str | None = None,
+        infra: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+    ) -> "list[ContainerInspect]":
+        """Returns what ``Container.inspect`` does for many at once, and quicker; takes no lock.
+
+        Args:
+            pod: name, id or prefix of the pod whose containers to look at; default: all.
+            infra: infra containers too, each after those of its pod.
+
+        Returns:
+            Of one snapshot, pod by pod, both in order of creation.
+
+        Raises:
+            PodcoreError: as ``pod``.
+        """
+        from podcore.operations.find import pod as find
+        from podcore.operations.status import inspect_containers
+
+        host = self.host
+        return inspect_containers(host, None if pod is None else find(host, pod), infra=infra)
 
     def check(self, repair: bool = False) -> "list[Finding]":  # noqa: FBT001, FBT002 -- given by name
         """Looks for damage in the state and for what dead workers left behind.

@@ -299,6 +299,18 @@ class FakeEngine:
                 return pod
         raise NoSuchPodError(f"no pod with name or ID `{reference}` found")
 
+    def containers(self) -> list[FakeContainer]:
+        return [member for pod in self.made for member in pod.members]
+
+    def inspect_pods(self) -> list[PodInspect]:
+        return [pod.inspect() for pod in self.made]
+
+    def inspect_containers(
+        self, pod: str | None = None, infra: bool = False
+    ) -> list[ContainerInspect]:
+        pods = self.made if pod is None else [self.pod(pod)]
+        return [member.inspect() for one in pods for member in one.members]
+
     def container(self, reference: str) -> FakeContainer:
         pod_name, separator, name = reference.partition("/")
         pods = [self.pod(pod_name)] if separator else self.made

@@ -113,7 +113,7 @@ def test_a_bug_ends_with_125_and_a_traceback(engine, cli, monkeypatch):
     def fail():
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(engine, "pods", fail)
+    monkeypatch.setattr(engine, "inspect_pods", fail)
     result = cli("pod", "ps")
 
     assert result.code == 125
@@ -133,7 +133,7 @@ def test_what_ends_a_verb_decides_the_exit_code(problem, code, engine, cli, monk
     def fail():
         raise problem
 
-    monkeypatch.setattr(engine, "pods", fail)
+    monkeypatch.setattr(engine, "inspect_pods", fail)
 
     assert cli("pod", "ps").code == code
 

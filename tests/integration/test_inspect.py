@@ -5,6 +5,7 @@ import json
 import pytest
 
 from integration.builders import add, new_pod
+from podcore.errors import NoSuchPodError
 
 
 @pytest.mark.runtimes("crun")
@@ -87,3 +88,22 @@ def test_a_container_is_described_with_its_times_and_places(site):
     assert (exited.pid, exited.exit_code, exited.oom_killed) == (None, 137, False)
     assert exited.cgroup_path == f"{site.cgroup_parent}/{pod.id}/{container.id}"
     assert json.dumps(exited.to_dict())
+
+
+@pytest.mark.runtimes("crun")
+def test_the_inspections_of_all_at_once_say_what_those_of_each_one_do(site):
+    engine = site.engine()
+    pods = [new_pod(site, name, engine=engine, share=("ipc",)) for name in ("web", "db")]
+    containers = [add(site, pod, name) for pod in pods for name in ("b", "a")]
+    pods[1].start()
+    containers[2].kill()
+
+    assert engine.containers() == containers
+    assert engine.inspect_pods() == [pod.inspect() for pod in pods]
+    assert engine.inspect_containers() == [container.inspect() for container in containers]
+    assert engine.inspect_containers("db") == [one.inspect() for one in containers[2:]]
+    with_infra = engine.inspect_containers("db", infra=True)
+    assert [facts.name for facts in with_infra[:2]] == ["b", "a"]
+    assert [facts.id for facts in with_infra[2:]] == [pods[1].inspect().infra_container_id]
+    with pytest.raises(NoSuchPodError):
+        engine.inspect_containers("nope")

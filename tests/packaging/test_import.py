@@ -1,5 +1,6 @@
 """What ``import podcore`` gives and costs."""
 
+import importlib.metadata
 import inspect
 import json
 import os
@@ -65,4 +66,4 @@ def test_the_version_is_the_same_everywhere():
     with open(f"{ROOT}/Cargo.toml", "rb") as file:
         crate = tomllib.load(file)["package"]["version"]
 
-    assert podcore.__version__ == project == crate
+    assert podcore.__version__ == importlib.metadata.version("podcore") == project == crate

@@ -12,8 +12,8 @@ from podcore.cli.arguments import (
     duration,
 )
 from podcore.cli.pod_views import exists, show_objects
-from podcore.cli.rows import container_columns, container_rows
-from podcore.cli.selection import FAILED, UsageError, all_containers, containers
+from podcore.cli.rows import container_columns, container_row
+from podcore.cli.selection import FAILED, UsageError, containers
 from podcore.errors import NotFoundError, PodcoreError
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def configure_list(parser: Parser) -> None:
 def run_list(context: "Context", options: Namespace) -> int:
     """Lists containers."""
     keep = filters.parse(options.filter, filters.CONTAINER)
-    rows = [row for row in container_rows(_listed(context, options)) if keep(row)]
+    found = context.engine.inspect_containers(options.pod, infra=options.infra)
+    rows = [row for row in map(container_row, found) if keep(row)]
     if options.latest:
         rows = sorted(rows, key=_SORT["created"])[-1:]
     elif not options.all and not any(item.startswith("status=") for item in options.filter):
@@ -55,25 +56,6 @@ def run_list(context: "Context", options: Namespace) -> int:
     columns = container_columns(full=options.no_trunc)
     output.listing(rows, columns, context.format, heading=not options.noheading)
     return 0
-
-
-def _listed(context: "Context", options: Namespace) -> "list[Container]":
-    engine = context.engine
-    if options.pod is not None:
-        pods = [engine.pod(options.pod)]
-        found = pods[0].containers()
-    else:
-        pods = engine.pods()
-        found = all_containers(context)
-    if options.infra:
-        for pod in pods:
-            try:
-                infra_id = pod.inspect().infra_container_id
-                if infra_id:
-                    found.append(engine.container(infra_id))
-            except NotFoundError:
-                continue  # removed since it was listed
-    return found
 
 
 def configure_logs(parser: Parser) -> None:
@@ -190,7 +172,7 @@ def run_stats(context: "Context", options: Namespace) -> int:
     def sources() -> list[stats.Source]:
         found = chosen
         if found is None:
-            found = all_containers(context)
+            found = context.engine.containers()
             if not options.all:
                 found = [container for container in found if container.status in _ALIVE]
         return [stats.Source(one.id, one.name, one.pod_name, one.stats) for one in found]

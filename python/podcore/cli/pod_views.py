@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from podcore.cli import filters, output
 from podcore.cli.arguments import Parser, add_list_options, add_references
 from podcore.cli.output import Column
-from podcore.cli.rows import container_rows, pod_columns, pod_rows
+from podcore.cli.rows import container_row, pod_columns, pod_row
 from podcore.cli.selection import FAILED, MISSING, each, pods
 from podcore.errors import AmbiguousReferenceError, NotFoundError, PodcoreError
 
@@ -46,7 +46,7 @@ def configure_list(parser: Parser) -> None:
 def run_list(context: "Context", options: Namespace) -> int:
     """Lists pods."""
     keep = filters.parse(options.filter, filters.POD)
-    rows = [row for row in pod_rows(context.engine.pods()) if keep(row)]
+    rows = [row for row in map(pod_row, context.engine.inspect_pods()) if keep(row)]
     if options.latest:
         rows = sorted(rows, key=_SORT["created"])[-1:]
     rows.sort(key=_SORT[options.sort])
@@ -113,8 +113,7 @@ def exists(find: Callable[[], object]) -> int:
 
 def run_status(context: "Context", options: Namespace) -> int:
     """Shows the state of each container of a pod."""
-    pod = context.engine.pod(options.pod)
-    rows = container_rows(pod.containers())
+    rows = [container_row(facts) for facts in context.engine.inspect_containers(options.pod)]
     output.listing(rows, _STATUS_COLUMNS, context.format)
     return 0
 

@@ -5,23 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 from podcore.cli import human
 from podcore.cli.output import Column
-from podcore.cli.selection import past_removal
 
 if TYPE_CHECKING:
-    from podcore.container import Container
-    from podcore.model import ContainerInspect
-    from podcore.pod import Pod
+    from podcore.model import ContainerInspect, PodInspect
 
 SHORT = 12
 
 
-def pod_rows(pods: "list[Pod]") -> list[dict[str, Any]]:
-    """Returns a row for each pod that still exists."""
-    return [row for pod in pods for row in past_removal(lambda pod=pod: [_pod_row(pod)])]  # type: ignore[misc] # a lambda with a default has no inferable type
-
-
-def _pod_row(pod: "Pod") -> dict[str, Any]:
-    facts = pod.inspect()
+def pod_row(facts: "PodInspect") -> dict[str, Any]:
+    """Returns what ``pod ps --json`` says of a pod."""
     return {
         "Id": facts.id,
         "Name": facts.name,
@@ -39,15 +31,6 @@ def _pod_row(pod: "Pod") -> dict[str, Any]:
         "Share": list(facts.share),
         "Hostname": facts.hostname,
     }
-
-
-def container_rows(containers: "list[Container]") -> list[dict[str, Any]]:
-    """Returns a row for each container that still exists."""
-    return [
-        row
-        for container in containers
-        for row in past_removal(lambda item=container: [container_row(item.inspect())])  # type: ignore[misc] # likewise
-    ]
 
 
 def container_row(facts: "ContainerInspect") -> dict[str, Any]:

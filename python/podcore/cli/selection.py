@@ -61,23 +61,8 @@ def containers(context: "Context", options: Namespace) -> list[Target]:
         list(options.references),
         "container",
         context.engine.container,
-        lambda: all_containers(context),
+        context.engine.containers,
     )
-
-
-def all_containers(context: "Context") -> "list[Container]":
-    """Returns the containers of all pods, pod by pod."""
-    return [
-        container for pod in context.engine.pods() for container in past_removal(pod.containers)
-    ]
-
-
-def past_removal(read: Callable[[], list[T]]) -> list[T]:
-    """Returns what ``read`` does, or nothing when its object was removed in the meantime."""
-    try:
-        return read()
-    except NotFoundError:
-        return []
 
 
 def _choose(

@@ -62,11 +62,11 @@ def _info(context: "Context", _options: Namespace) -> int:
     from podcore.cli.doctor import survey
 
     checks = survey(context.options)
-    pods = context.engine.pods()
+    pods = context.engine.inspect_pods()
     states: dict[str, int] = {}
     for pod in pods:
-        for state in pod.status().values():
-            states[state.value] = states.get(state.value, 0) + 1
+        for member in pod.containers:
+            states[member.state.value] = states.get(member.state.value, 0) + 1
     facts = {
         "Version": version_text().rpartition(" ")[2],
         "Pods": len(pods),

@@ -1,4 +1,4 @@
-"""From what a user types to the rows of one container and its pod."""
+"""From what a user types to the rows of a pod, or of one container and its pod."""
 
 from podcore.backend import Host
 from podcore.errors import ContainerRemovedError
@@ -9,6 +9,20 @@ from podcore.references import resolve
 from podcore.store import View
 
 _MEMBERS = frozenset({ContainerKind.REGULAR, ContainerKind.INIT})
+
+
+def pod(host: Host, reference: object) -> PodRecord:
+    """Returns a pod by name, id or the beginning of its id.
+
+    Raises:
+        InvalidNameError: the reference is malformed.
+        NoSuchPodError: nothing answers to it.
+        AmbiguousReferenceError: more than one pod does.
+    """
+    with host.store.read() as view:
+        found = view.pod(resolve(reference, view.pod_references(), "pod"))
+    assert found is not None, "of the same snapshot"
+    return found
 
 
 def container(host: Host, reference: object) -> tuple[PodRecord, ContainerRecord]:

@@ -1,6 +1,6 @@
 """A pod and its containers as one read transaction saw them, and the pod lock around a verb."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,9 +58,29 @@ def snapshot(host: Host, pod: PodRecord) -> Snapshot:
     if found is None:
         message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
         raise PodRemovedError(message)
-    members = tuple(row for row in rows if row.kind is not ContainerKind.INFRA)
-    infra = next((row for row in rows if row.kind is ContainerKind.INFRA), None)
-    return Snapshot(found, members, infra)
+    return _snapshot(found, rows)
+
+
+def snapshots(host: Host) -> list[Snapshot]:
+    """Returns all pods and their containers as they are stored at one moment."""
+    with host.store.read() as view:
+        pods = view.pods()
+        rows = view.containers()
+    by_pod: dict[str, list[ContainerRecord]] = {pod.id: [] for pod in pods}
+    for row in rows:
+        by_pod[row.pod_id].append(row)
+    return [_snapshot(pod, by_pod[pod.id]) for pod in pods]
+
+
+def _snapshot(pod: PodRecord, rows: Iterable[ContainerRecord]) -> Snapshot:
+    members = []
+    infra = None
+    for row in rows:
+        if row.kind is ContainerKind.INFRA:
+            infra = row
+        else:
+            members.append(row)
+    return Snapshot(pod, tuple(members), infra)
 
 
 def check_whole(pod: PodRecord) -> None:

@@ -1,20 +1,21 @@
 """What a pod and its containers are doing now: a snapshot and a look at the host, no locks."""
 
 import time
+from collections.abc import Iterable
 from copy import deepcopy
 
 from podcore.backend import Host
 from podcore.errors import PodcoreError
 from podcore.model import ContainerInspect, ContainerStatus, PodInspect, PodMember, PodStatus
 from podcore.observe import PATIENCE, truth
-from podcore.operations.snapshot import Snapshot, snapshot
+from podcore.operations.snapshot import Snapshot, snapshot, snapshots
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
 _ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
 
 
-def true_records(host: Host, records: tuple[ContainerRecord, ...]) -> list[ContainerRecord]:
+def true_records(host: Host, records: Iterable[ContainerRecord]) -> list[ContainerRecord]:
     """Returns rows as they are true now; one that can't be read is ``unknown``, with a reason.
 
     All of them together wait no longer for exit files than one would.
@@ -78,12 +79,18 @@ def inspect_pod(host: Host, pod: PodRecord) -> PodInspect:
     Raises:
         PodRemovedError: it is gone.
     """
-    return describe(host, snapshot(host, pod))
+    taken = snapshot(host, pod)
+    return _describe_pod(taken, true_records(host, taken.members))
 
 
-def describe(host: Host, taken: Snapshot) -> PodInspect:
-    """Returns the description of a snapshot."""
-    now = true_records(host, taken.members)
+def inspect_pods(host: Host) -> list[PodInspect]:
+    """Returns all that is known of all pods, as one snapshot has them, in order of creation."""
+    taken = snapshots(host)
+    now = iter(true_records(host, [row for one in taken for row in one.members]))
+    return [_describe_pod(one, [next(now) for _ in one.members]) for one in taken]
+
+
+def _describe_pod(taken: Snapshot, now: list[ContainerRecord]) -> PodInspect:
     row = taken.pod
     total = PodStatus.ERROR if row.removing else pod_status([record.state for record in now])
     return PodInspect(
@@ -106,7 +113,36 @@ def describe(host: Host, taken: Snapshot) -> PodInspect:
 
 def inspect_container(host: Host, pod: PodRecord, record: ContainerRecord) -> ContainerInspect:
     """Returns all that is known of a container, as it is true now."""
-    now = true_records(host, (record,))[0]
+    return _describe_container(host, pod, true_records(host, (record,))[0])
+
+
+def inspect_containers(
+    host: Host, pod: PodRecord | None = None, *, infra: bool
+) -> list[ContainerInspect]:
+    """Returns all that is known of the containers of a pod, or of all, as one snapshot has them.
+
+    Args:
+        host: where they are.
+        pod: None for all.
+        infra: infra containers too, each after those of its pod.
+
+    Returns:
+        Pod by pod, both in order of creation.
+
+    Raises:
+        PodRemovedError: the pod is gone.
+    """
+    rows = [
+        (taken.pod, row)
+        for taken in (snapshots(host) if pod is None else [snapshot(host, pod)])
+        for row in (*taken.members, taken.infra if infra else None)
+        if row is not None
+    ]
+    now = true_records(host, [row for _, row in rows])
+    return [_describe_container(host, pod, row) for (pod, _), row in zip(rows, now, strict=True)]
+
+
+def _describe_container(host: Host, pod: PodRecord, now: ContainerRecord) -> ContainerInspect:
     up = now.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED)
     return ContainerInspect(
         id=now.id,

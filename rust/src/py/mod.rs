@@ -28,4 +28,9 @@ mod _core {
     use super::lock::{LockGuard, LockSession, LockTable};
     #[pymodule_export]
     use super::traverse::Traversal;
+
+    // Python's spelling.
+    #[allow(non_upper_case_globals)]
+    #[pymodule_export]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }
