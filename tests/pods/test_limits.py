@@ -124,7 +124,8 @@ def test_a_pods_memory_holds_for_all_together(site, engine):
 
 def test_a_fork_bomb_is_stopped_by_the_limit_of_processes(site, engine):
     pod = engine.create_pod("web", pids_limit=60)
-    script = "bomb() { bomb | bomb & }; bomb 2>/dev/null; exec sleep 1000"
+    # Not in the first shell: it would end where it is refused a fork itself.
+    script = "(bomb() { bomb | bomb & }; bomb) 2>/dev/null & exec sleep 1000"
     bomb = add(site, pod, "bomb", pids_limit=20, command=["/bin/sh", "-c", script])
     other = add(site, pod, "other")
     pod.start()
@@ -166,6 +167,7 @@ def test_stats_are_numbers_that_move(site, engine):
     idle = add(site, pod, "idle")
     pod.start()
     eventually(lambda: written(busy) == "done", what="the end of its work")
+    eventually(lambda: busy.stats().pids == 2, what="its sleep beside its shell")
     used, rest, whole = busy.stats(), idle.stats(), pod.stats()
     assert used.memory >= 20_000_000
     assert used.cpu_seconds > 0.02
