@@ -124,14 +124,7 @@ def settle(site: Site) -> list[str]:
     """Lets podcore put everything right, and returns what is wrong all the same."""
     with site.engine() as engine:
         engine.check(repair=True)
-        # A container whose monitor was killed goes on, and is said to.
-        wrong = [str(found) for found in engine.check() if found.kind != "monitor"]
-        try:
-            eventually(lambda: not ground.broken(site, engine), timeout=20, interval=0.05)
-        except AssertionError:
-            wrong += ground.broken(site, engine)
-        wrong += _converge(engine)
-    return wrong
+        return ground.settled(site, engine) + _converge(engine)
 
 
 def _converge(engine: Engine) -> list[str]:

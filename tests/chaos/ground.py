@@ -1,12 +1,15 @@
 """Looks at a site from outside podcore, and says what does not fit its rows."""
 
+import contextlib
 import os
 
 from harness import host, leftovers
+from harness.polling import eventually
 from harness.site import Site
 from podcore import Engine
 from podcore.model import ContainerStatus
 from podcore.observe import truth
+from podcore.testing import check_invariants
 
 _UP = {
     ContainerStatus.CREATED,
@@ -51,6 +54,25 @@ def broken(site: Site, engine: Engine) -> list[str]:
     found += _strays(places.attempts, current, "run directory")
     found += locks_held(places.locks)
     return found
+
+
+def settled(site: Site, engine: Engine) -> list[str]:
+    """Returns what is wrong even after a while: a monitor that has done its work needs it to go."""
+
+    def wrong() -> list[str]:
+        # A container whose monitor was killed goes on, and the check says so.
+        lost = [str(found) for found in engine.check() if found.kind == "monitor"]
+        told = [text for text in check_invariants(engine) if not any(_same(text, m) for m in lost)]
+        return broken(site, engine) + told
+
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: not wrong(), timeout=20, interval=0.02)
+        return []
+    return wrong()
+
+
+def _same(invariant: str, finding: str) -> bool:
+    return invariant.partition(": ")[2] in finding
 
 
 def _strays(directory: str, known: set[str], what: str) -> list[str]:

@@ -23,7 +23,6 @@ from typing import Any
 
 from chaos import ground, verbs
 from harness import reaper
-from harness.polling import eventually
 from harness.rootfs import make_rootfs
 from harness.site import Site
 
@@ -195,13 +194,7 @@ class Sweeper:
             if not verb.reached(engine):
                 return ["the verb's goal is not reached when it is repeated"]
             engine.check(repair=True)
-            wrong = [str(finding) for finding in engine.check()]
-            # A monitor that has handed its exit file over may need a moment to go.
-            try:
-                eventually(lambda: not ground.broken(site, engine), timeout=10, interval=0.01)
-            except AssertionError:
-                wrong += ground.broken(site, engine)
-            return wrong
+            return ground.settled(site, engine)
 
     def _run(
         self, site: Site, name: str, inject: Sequence[str]
