@@ -100,6 +100,11 @@ class Hierarchies:
         return "v2" if self.unified is not None else None
 
     @property
+    def whole(self) -> bool:
+        """Whether one write reaches all processes below a cgroup: v2 alone."""
+        return self.version == "v2"
+
+    @property
     def delegates(self) -> bool:
         """Whether v2 has controllers that podcore sets limits with."""
         return any(self.controllers.get(name) == self.unified for name in _DELEGATED)
@@ -349,6 +354,22 @@ class Cgroup:
         from podcore.kernel.killing import kill
 
         return kill(self, timeout)
+
+    def kill_at_once(self) -> bool:
+        """Sends SIGKILL to all processes in it and below it by one write, and does not wait.
+
+        Returns:
+            Whether that reaches all of them; it needs v2 and Linux 5.14.
+        """
+        from podcore.kernel.killing import kill_at_once
+
+        return kill_at_once(self)
+
+    def thaw_itself(self) -> None:
+        """Undoes a ``freeze`` of it; what is frozen below it stays so, in v2."""
+        freezer = self._freezer()
+        if freezer is not None:
+            freezer.thaw()
 
     def remove(self, timeout: float = 2.0) -> None:
         """Removes it and what is below it from all hierarchies; missing is fine.

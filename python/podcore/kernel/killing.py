@@ -39,7 +39,7 @@ def kill(cgroup: "Cgroup", timeout: float) -> list[int]:
     patience = _SHORTEST
     hold = False
     while left := cgroup.procs():
-        if not _kill_at_once(cgroup):
+        if not kill_at_once(cgroup):
             _kill_each(cgroup, left, hold=hold)
         # A frozen process of v1 dies when it is thawed.
         cgroup.thaw()
@@ -54,7 +54,7 @@ def kill(cgroup: "Cgroup", timeout: float) -> list[int]:
     return []
 
 
-def _kill_at_once(cgroup: "Cgroup") -> bool:
+def kill_at_once(cgroup: "Cgroup") -> bool:
     """Kills by ``cgroup.kill`` of v2 (Linux 5.14); False when that doesn't reach everything."""
     unified = cgroup.hierarchies.unified
     if unified is None:

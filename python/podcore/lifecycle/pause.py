@@ -5,6 +5,7 @@ from podcore.backend import Host
 from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.held import hold
 from podcore.lifecycle.step import DONE, Step, ignored
+from podcore.lifecycle.whole import spread_around
 from podcore.model import ContainerStatus
 from podcore.records import ContainerRecord, Verb
 
@@ -46,6 +47,7 @@ def unpause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
             return ignored(f"is {record.state}")
         held.intend(Verb.UNPAUSE)
         failpoint("unpause.after-intent")
+        spread_around(host, record)
         host.cgroup(record.cgroup_path).thaw()
         failpoint("unpause.before-commit")
         held.commit(held.record.but(state=ContainerStatus.RUNNING, intent=None), "unpause")

@@ -1,13 +1,15 @@
 """The verbs that need no order: kill, pause and unpause go to all containers at once."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
+from podcore.lifecycle import whole
 from podcore.lifecycle.step import Step
+from podcore.lifecycle.stop import SIGKILL
 from podcore.operations import crew
 from podcore.operations.batch import Batch
 from podcore.operations.crew import Job, Watch
@@ -17,6 +19,9 @@ from podcore.report import Report
 from podcore.signals import parse_signal
 
 _Verb = Callable[[LockSession, ContainerRecord], Step]
+_AtOnce = Callable[
+    [Host, LockSession, PodRecord, Sequence[ContainerRecord]], Mapping[str, Step] | None
+]
 
 
 def kill_pod(host: Host, pod: PodRecord, signal: object = "KILL") -> Report:
@@ -27,7 +32,8 @@ def kill_pod(host: Host, pod: PodRecord, signal: object = "KILL") -> Report:
         PartialFailureError: some could not be signalled.
     """
     number = parse_signal(signal)
-    return _each(host, pod, "kill", lambda s, r: lifecycle_kill.kill(host, s, r, number))
+    at_once = whole.kill if number == SIGKILL else None
+    return _each(host, pod, "kill", lambda s, r: lifecycle_kill.kill(host, s, r, number), at_once)
 
 
 def pause_pod(host: Host, pod: PodRecord) -> Report:
@@ -37,7 +43,7 @@ def pause_pod(host: Host, pod: PodRecord) -> Report:
         PodRemovedError: nothing was touched.
         PartialFailureError: some could not be frozen.
     """
-    return _each(host, pod, "pause", lambda s, r: lifecycle_pause.pause(host, s, r))
+    return _each(host, pod, "pause", lambda s, r: lifecycle_pause.pause(host, s, r), whole.pause)
 
 
 def unpause_pod(host: Host, pod: PodRecord) -> Report:
@@ -50,10 +56,20 @@ def unpause_pod(host: Host, pod: PodRecord) -> Report:
     return _each(host, pod, "unpause", lambda s, r: lifecycle_pause.unpause(host, s, r))
 
 
-def _each(host: Host, pod: PodRecord, name: str, verb: _Verb) -> Report:
-    with pod_lock(host, pod, name):
+def _each(
+    host: Host, pod: PodRecord, name: str, verb: _Verb, at_once: _AtOnce | None = None
+) -> Report:
+    with pod_lock(host, pod, name) as session:
         taken = snapshot(host, pod)
         batch = Batch(name, taken.pod, taken.members)
+        steps = None
+        if at_once is not None:
+            infra = () if taken.infra is None else (taken.infra,)
+            steps = at_once(host, session, taken.pod, (*infra, *taken.members))
+        if steps is not None:
+            for member in taken.members:
+                batch.done(member.id, steps[member.id], "done")
+            return batch.report()
         crew.run(host, Each(taken.members, batch, name, verb), f"{name} pod {taken.pod.name}")
         return batch.report().raise_for_errors()
 

@@ -13,7 +13,7 @@ from podcore.errors import ContainerStateError
 from podcore.kernel.process import milliseconds
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
-from podcore.lifecycle import pins
+from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle import stop as lifecycle_stop
 from podcore.lifecycle.namespaces import on_network
@@ -143,6 +143,7 @@ def _share(host: Host, session: LockSession, taken: Snapshot) -> tuple[str, ...]
 
     The lock of the infra container is released then.
     """
+    whole.spread(host, taken.pod.id, taken.pod.cgroup_path)
     if taken.infra is not None:
         lifecycle_start.start(host, session, taken.infra, taken.pod)
     pins.pin(host, taken.pod)

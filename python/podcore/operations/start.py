@@ -7,7 +7,7 @@ from podcore._core import DependencyGraph, LockSession
 from podcore.backend import Host
 from podcore.errors import DependencyNotRunningError, NoSuchContainerError
 from podcore.lifecycle import create as lifecycle_create
-from podcore.lifecycle import pins
+from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle.namespaces import on_network, providers
 from podcore.lifecycle.step import Step
@@ -77,6 +77,7 @@ def _share(host: Host, taken: Snapshot) -> None:
     Raises:
         OCIRuntimeError, MonitorError: it can't be started; no member was touched.
     """
+    whole.spread(host, taken.pod.id, taken.pod.cgroup_path)
     if taken.infra is not None:
         with host.session(f"start infra of {taken.pod.name}") as session:
             lifecycle_start.start(host, session, taken.infra, taken.pod)
