@@ -165,20 +165,20 @@ def test_a_paused_dependency_does_not_satisfy_a_start(site):
 
 @pytest.mark.runtimes("runc")
 def test_a_dependency_that_has_ended_by_then_is_named(site):
-    pod = new_pod(site)
-    short = add(site, pod, "short", command=["true"])
-    # Its own create gives `short` the time to end, and `top` is created ahead meanwhile.
-    middle = add(site, pod, "middle", "short", command=["true"])
-    top = add(site, pod, "top", "middle")
-
     def attempt():
+        pod = new_pod(site)
+        add(site, pod, "short", command=["true"])
+        # Its own create gives `short` the time to end, and `top` is created ahead meanwhile.
+        add(site, pod, "middle", "short", command=["true"])
+        add(site, pod, "top", "middle")
         try:
             pod.start()
         except podcore.PartialFailureError as error:
-            return error
+            return pod, error
+        pod.remove(force=True)  # each found its dependency running still: a new pod, a new try
         return None
 
-    caught = eventually(attempt, what="a start that finds its dependency gone")
+    pod, caught = eventually(attempt, what="a start that finds its dependency gone")
 
     named = {
         edge
@@ -187,10 +187,10 @@ def test_a_dependency_that_has_ended_by_then_is_named(site):
         for edge in error.dependencies
     }
     assert named
-    assert named <= {short.id, middle.id}
+    assert named <= {pod.container("short").id, pod.container("middle").id}
     # What was created ahead in vain is `configured` again.
     assert "created" not in states(pod).values()
-    assert top.status == "configured"
+    assert states(pod)["top"] == "configured"
 
 
 @pytest.mark.runtimes("runc")
