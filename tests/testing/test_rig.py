@@ -19,11 +19,21 @@ def rig(tmp_path):
     return Rig(tmp_path / "rig")
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(lifecycle_create, "CREATE_TIMEOUT", 4.0)
-    for verb in (OCIRuntime.start, OCIRuntime.delete):
-        monkeypatch.setitem(verb.__kwdefaults__, "timeout", 4.0)
+@pytest.fixture
+def impatient(monkeypatch):
+    """Makes the deadline of one verb short; only a verb that hangs may meet it."""
+
+    def lower(fault):
+        kind, _, verb = fault.partition(":")
+        # conmon does not read what a runtime writes to stderr before that has ended.
+        if kind != "hang" and fault != "huge-stderr:create":
+            return
+        if verb == "create":
+            monkeypatch.setattr(lifecycle_create, "CREATE_TIMEOUT", 2.0)
+        else:
+            monkeypatch.setitem(getattr(OCIRuntime, verb).__kwdefaults__, "timeout", 2.0)
+
+    return lower
 
 
 def container(engine, site, fault="", **annotations):
@@ -73,7 +83,7 @@ FAILS = [
     ("rc0-no-effect:create", podcore.MonitorProtocolError),
     ("exit-before-pid-file", podcore.MonitorProtocolError),
     ("rc1-with-effect:create", podcore.OCIRuntimeError),
-    ("huge-stderr:create", podcore.OCIRuntimeError),
+    ("huge-stderr:create", podcore.OCIRuntimeTimeoutError),
     ("invalid-utf8:create", podcore.MonitorProtocolError),
     ("hang:start", podcore.OCIRuntimeTimeoutError),
     ("killed:start", podcore.OCIRuntimeError),
@@ -86,7 +96,10 @@ FAILS = [
 
 
 @pytest.mark.parametrize(("fault", "error"), FAILS)
-def test_a_start_that_goes_wrong_fails_with_a_type_and_can_be_repeated(site, rig, fault, error):
+def test_a_start_that_goes_wrong_fails_with_a_type_and_can_be_repeated(
+    site, rig, monkeypatch, impatient, fault, error
+):
+    impatient(fault)
     engine = site.engine(oci_runtime=rig.wrapper())
     one = container(engine, site, fault)
 
@@ -98,6 +111,7 @@ def test_a_start_that_goes_wrong_fails_with_a_type_and_can_be_repeated(site, rig
     assert one.status is not ContainerStatus.RUNNING
     eventually(lambda: not check_invariants(engine) or None, what="all invariants")
     rig.heal(one.id)
+    monkeypatch.undo()
     one.start()
     assert one.status is ContainerStatus.RUNNING
     assert check_invariants(engine) == []
@@ -118,7 +132,8 @@ def test_a_start_that_only_looks_wrong_succeeds(site, rig, fault):
     "fault",
     ["rc0-no-effect:delete", "rc1-with-effect:delete", "hang:delete", "killed:delete"],
 )
-def test_what_a_runtime_does_not_delete_is_deleted_without_it(site, rig, fault):
+def test_what_a_runtime_does_not_delete_is_deleted_without_it(site, rig, impatient, fault):
+    impatient(fault)
     engine = site.engine(oci_runtime=rig.wrapper())
     one = container(engine, site, fault)
     one.start()

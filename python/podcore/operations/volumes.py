@@ -79,7 +79,7 @@ def remove(host: Host, name: str) -> None:
         host.session(f"remove volume {checked}") as session,
         host.store.write(session, durable=True) as change,
     ):
-        _found(change, checked)
+        record = _found(change, checked)
         if holders := users(change, checked):
             message = (
                 f"volume `{checked}` is mounted by {len(holders)} container(s)\n"
@@ -87,8 +87,13 @@ def remove(host: Host, name: str) -> None:
             )
             raise VolumeInUseError(message, holders)
         change.delete_volume(checked)
+        directory = os.path.dirname(host.places.volume(checked))
+        # Out of the way of one that is made with this name as soon as the row is gone.
+        aside = f"{host.places.volumes}/.removed-{record.number}"
+        if os.path.isdir(directory):
+            os.rename(directory, aside)
     # Its row is gone: a crash here leaves a directory that `system check` finds.
-    remove_tree(os.path.dirname(host.places.volume(checked)))
+    remove_tree(aside)
 
 
 def prune(host: Host) -> list[str]:

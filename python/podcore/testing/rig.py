@@ -16,7 +16,8 @@ A fault is ``KIND[=VALUE][:VERB]``, several are separated by ``;``:
 ``die-after-create``   the container's process is killed at the end of ``create``
 =====================  =========================================================================
 
-Either a real runtime stands behind it (``Rig.wrapper``) or a fake one (``Rig.fake``), whose
+conmon does not read a runtime's stderr before that has ended, so ``huge-stderr:create`` lasts until
+the deadline of the create. Either a real runtime stands behind it (``Rig.wrapper``) or a fake one (``Rig.fake``), whose
 containers are a process that sleeps, in a cgroup but not isolated: quick, and without a rootfs.
 """
 

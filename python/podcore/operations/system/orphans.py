@@ -13,10 +13,10 @@ from podcore.kernel.files import remove_tree
 from podcore.lifecycle import ledger, rootfs
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.operations.system.findings import Findings
+from podcore.operations.system.serving import ids_in, ids_of
 from podcore.records import ProcessIdentity
 
 _ID = re.compile(r"[0-9a-f]{64}")
-_ID_BYTES = re.compile(rb"[0-9a-f]{64}")
 _ATTEMPT = re.compile(r"([0-9a-f]{64})\.(\d+)")
 _LEDGER = re.compile(r"([0-9a-f]{64})\.json")
 _RUNTIME = re.compile(r"runtime-.+")
@@ -151,7 +151,7 @@ def _workers(host: Host) -> tuple[list[Trace], set[str]]:
     strangers: set[str] = set()
 
     def ours(argv: list[bytes]) -> bool:
-        ids = [part.decode() for part in argv if _ID_BYTES.fullmatch(part)]
+        ids = ids_in(argv)
         if ids and any(part.startswith(run_root) for part in argv):
             return True
         strangers.update(ids)
@@ -160,17 +160,8 @@ def _workers(host: Host) -> tuple[list[Trace], set[str]]:
     return [
         Trace("process", ids[0], str(one.pid), partial(process.alive, one), partial(_kill, one))
         for one in host.find_processes(ours)
-        if one.pid != os.getpid() and (ids := _ids_of(one))
+        if one.pid != os.getpid() and (ids := ids_of(one))
     ], strangers
-
-
-def _ids_of(one: ProcessIdentity) -> list[str]:
-    try:
-        with open(f"/proc/{one.pid}/cmdline", "rb") as file:
-            argv = file.read().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [part.decode() for part in argv if _ID_BYTES.fullmatch(part)]
 
 
 def _kill(one: ProcessIdentity) -> None:

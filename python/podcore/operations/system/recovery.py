@@ -13,6 +13,7 @@ from podcore.lifecycle.ledger import Entry
 from podcore.model import ContainerStatus, Limits
 from podcore.names import short
 from podcore.observe import awaits_start, with_exit
+from podcore.operations.system.serving import ids_of
 from podcore.places import Places
 from podcore.reconcile import MONITOR_LOST
 from podcore.records import ContainerRecord, PodRecord, ProcessIdentity, VolumeRecord
@@ -23,6 +24,7 @@ Row = PodRecord | ContainerRecord | VolumeRecord
 _ID = re.compile(r"[0-9a-f]{64}")
 _POD = re.compile(r"([0-9a-f]{64})\.json")
 _EXIT = re.compile(r"exit\.(\d+)")
+_ATTEMPT = re.compile(r"([0-9a-f]{64})\.(\d+)")
 
 
 def entries(places: Places) -> list[Entry]:
@@ -76,10 +78,11 @@ def adopt(host: Host, change: Change, found: Sequence[Entry]) -> list[Row]:
             rows.append(change.add_pod(replace(pod, name=name)))
             change.event("pod", pod.id, "recover", name)
     ids = {row.id for row in containers} | {key for key, _ in change.container_references()}
+    incarnations = _incarnations(host.places)
     for record in containers:
         if change.container(record.id) is None:
             edges = tuple(edge for edge in record.dependencies if edge.id in ids)
-            seen = observed(host, record.but(dependencies=edges))
+            seen = observed(host, record.but(dependencies=edges), incarnations.get(record.id, 0))
             change.number_from("container", record.number)
             rows.append(change.add_container(seen))
             change.event("container", record.id, "recover", seen.state.value)
@@ -127,14 +130,18 @@ def _missing_pods(
     ]
 
 
-def observed(host: Host, record: ContainerRecord) -> ContainerRecord:
+def observed(host: Host, record: ContainerRecord, incarnation: int) -> ContainerRecord:
     """Returns a row with the state that is seen: processes first, exit files next.
 
     Where nothing is seen the container is ``configured``: whether it ever ran went with the
     database.
+
+    Args:
+        host: of the engine.
+        record: as its ledger has it.
+        incarnation: the last one that left a trace; 0 for none.
     """
     places = host.places
-    incarnation = _last_incarnation(places, record.id)
     if not incarnation:
         return record
     attempt = places.attempt(record.id, incarnation)
@@ -142,7 +149,7 @@ def observed(host: Host, record: ContainerRecord) -> ContainerRecord:
     if init is not None and not process.in_cgroup(init.pid, record.cgroup_path):
         init = None
     monitor = _named(f"{attempt}/conmon.pid")
-    if monitor is not None and monitor not in _workers(record.id):
+    if monitor is not None and record.id not in ids_of(monitor):
         monitor = None
     found = record.but(incarnation=incarnation, boot_id=host.boot_id, init=init, monitor=monitor)
     if init is not None:
@@ -159,23 +166,17 @@ def observed(host: Host, record: ContainerRecord) -> ContainerRecord:
     return found
 
 
-def _workers(container_id: str) -> list[ProcessIdentity]:
-    wanted = container_id.encode()
-    return process.find(lambda argv: wanted in argv)
-
-
-def _last_incarnation(places: Places, container_id: str) -> int:
-    attempts = re.compile(rf"{container_id}\.(\d+)")
-    numbers = [
-        int(known[1])
-        for directory, pattern in (
-            (places.container(container_id), _EXIT),
-            (places.attempts, attempts),
-        )
-        for name in _names(directory)
-        if (known := pattern.fullmatch(name)) is not None
-    ]
-    return max(numbers, default=0)
+def _incarnations(places: Places) -> dict[str, int]:
+    """Returns the last incarnation of each container that left a trace of one."""
+    found: dict[str, int] = {}
+    for name in _names(places.attempts):
+        if known := _ATTEMPT.fullmatch(name):
+            found[known[1]] = max(found.get(known[1], 0), int(known[2]))
+    for container_id in _names(places.containers):
+        for name in _names(places.container(container_id)):
+            if known := _EXIT.fullmatch(name):
+                found[container_id] = max(found.get(container_id, 0), int(known[1]))
+    return found
 
 
 def _named(pid_file: str) -> ProcessIdentity | None:
