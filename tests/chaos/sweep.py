@@ -132,7 +132,9 @@ class Sweeper:
     def sweep(self, points: Sequence[Point]) -> Outcome:
         """Runs each point and says what was wrong afterwards."""
         outcome = Outcome(found=len(points))
-        for point in points:
+        for number, point in enumerate(points):
+            if number and number % 50 == 0:
+                print(f"{number} of {len(points)} points", file=sys.stderr, flush=True)
             try:
                 hit, wrong = self._try(point)
             except Exception as error:
