@@ -61,12 +61,27 @@ def test_the_intent_of_a_dead_worker_is_cleared(engine, pod, rewrite, dead_pid):
     assert db.status is ContainerStatus.CONFIGURED, "nobody knows what a create got to"
 
 
-def test_the_intent_of_a_living_worker_is_left_alone(engine, pod, rewrite):
+def test_a_stop_that_is_under_way_is_left_alone(engine, pod, rewrite):
     rewrite(pod.container("db"), intent=Intent(Verb.STOP, engine.host.me, 1.0))
 
     assert engine.check(repair=True) == []
 
     rewrite(pod.container("db"), intent=None)
+
+
+def test_an_intent_is_left_alone_while_its_lock_is_held(engine, pod, rewrite):
+    db = pod.container("db")
+    rewrite(db, intent=Intent(Verb.PAUSE, engine.host.me, 1.0))
+    with engine.host.store.read() as view:
+        number = view.container(db.id).number
+    with engine.host.session("at work") as session:
+        session.acquire("container", number)
+
+        assert engine.check() == []
+
+    (found,) = engine.check(repair=True)
+    assert (found.kind, found.object, found.repaired) == ("intent", db.id, True)
+    assert engine.check() == []
 
 
 def test_a_half_removed_container_is_removed(engine, pod, rewrite, dead_pid):

@@ -156,3 +156,42 @@ def test_a_check_alone_puts_it_right_too(site, name):
 
     assert engine.check() == []
     eventually(lambda: not check_invariants(engine) or None, timeout=20, what="all invariants")
+
+
+FAILING = [
+    "create-containers.before-commit",
+    "create.before-intent",
+    "create.after-intent",
+    "create.after-bundle",
+    "create.after-launch",
+    "create.after-commit",
+    "discard.after-intent",
+    "start.before-start",
+    "start.after-start",
+    "stop.after-intent",
+    "kill.after-signal",
+    "pause.before-commit",
+    "unpause.before-commit",
+    "purge.after-runtime",
+    "remove.before-commit",
+    "remove-pod.before-commit",
+]
+
+
+@pytest.mark.runtimes("runc")
+@pytest.mark.parametrize("name", FAILING)
+def test_after_a_failure_the_same_process_goes_on(site, name):
+    """The disk is full between any two steps: the verb fails with a type, the next one works."""
+    room = name.partition(".")[0]
+    engine = site.engine(max_workers=2)
+    prepared(engine, site, started=room not in DOWN_BEFORE)
+
+    with failpoints({name: "raise=ENOSPC"}), pytest.raises((OSError, podcore.PodcoreError)):
+        VERBS[room](engine, site)
+
+    assert all(one.repaired for one in engine.check(repair=True))
+    assert engine.check() == []
+    eventually(lambda: not check_invariants(engine) or None, timeout=20, what="all invariants")
+    if engine.pods():  # a removal has been finished by the repair
+        VERBS[room](engine, site)
+    assert check_invariants(engine) == []

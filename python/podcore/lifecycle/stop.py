@@ -68,19 +68,33 @@ def begin_stop(
         if record.state not in _STOPPABLE or record.init is None:
             return ignored(f"is {record.state}")
         seconds = record.spec.stop_timeout if timeout is None else timeout
-        pidfd = process.open_pidfd(record.init)
-        if record.state is not ContainerStatus.STOPPING:
-            held.commit(
-                record.but(state=ContainerStatus.STOPPING, intent=held.intent(Verb.STOP)),
-                "stop",
-            )
-            failpoint("stop.after-intent")
-            signal = SIGKILL if seconds == 0 else parse_signal(record.spec.stop_signal)
-            process.send(record.init, signal, record.cgroup_path)
-            failpoint("stop.after-signal")
-        elif seconds == 0:
-            process.send(record.init, SIGKILL, record.cgroup_path)
-        return Stopping(held.record, pidfd, time.monotonic() + seconds, seconds)
+        stopping = Stopping(
+            record, process.open_pidfd(record.init), time.monotonic() + seconds, seconds
+        )
+        try:
+            _signal(held, seconds)
+        except BaseException:
+            stopping.close()
+            if held.record is not record:
+                held.commit(record)  # nobody is at work on it: it is as it was
+            raise
+        stopping.record = held.record
+        return stopping
+
+
+def _signal(held: Held, seconds: float) -> None:
+    """Commits that a container is being stopped and sends it the signal, unless that was done."""
+    record = held.record
+    assert record.init is not None, "it runs"
+    if record.state is not ContainerStatus.STOPPING:
+        stopping = record.but(state=ContainerStatus.STOPPING, intent=held.intent(Verb.STOP))
+        held.commit(stopping, "stop")
+        failpoint("stop.after-intent")
+        signal = SIGKILL if seconds == 0 else parse_signal(record.spec.stop_signal)
+        process.send(record.init, signal, record.cgroup_path)
+        failpoint("stop.after-signal")
+    elif seconds == 0:
+        process.send(record.init, SIGKILL, record.cgroup_path)
 
 
 def finish_stop(host: Host, session: LockSession, stopping: Stopping, *, cleanup: bool) -> Step:

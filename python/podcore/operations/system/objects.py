@@ -82,7 +82,7 @@ def _check_container(
     host: Host, findings: Findings, pod: PodRecord, record: ContainerRecord
 ) -> None:
     said = f"container `{record.name}` ({short(record.id)})"
-    verb = abandoned(host, record.intent)
+    verb = abandoned(host, record.intent) or _forgotten(host, record)
 
     def settle() -> None:
         with host.session("system check") as session, hold(host, session, record):
@@ -95,16 +95,31 @@ def _check_container(
             return  # somebody else was faster
 
     if verb is Verb.REMOVE:
-        findings.add("intent", record.id, f"{said} is half removed: its worker died", finish)
+        findings.add("intent", record.id, f"{said} is half removed", finish)
         return
     if verb is not None:
-        findings.add("intent", record.id, f"{said}: the worker of its {verb} died", settle)
+        findings.add("intent", record.id, f"{said}: its {verb} was never finished", settle)
     elif record.intent is None and record.boot_id not in ("", host.boot_id):
         if record.state not in _QUIET:
             findings.add("boot", record.id, f"{said} was {record.state} before a reboot", settle)
     elif record.intent is None:
         _check_quiet(host, findings, record, said)
     _check_home(host, findings, record, said)
+
+
+def _forgotten(host: Host, record: ContainerRecord) -> Verb | None:
+    """Returns the verb that failed in a process that goes on; None when it is at work on it.
+
+    Whoever works on a container holds its lock, but for a stop, which waits without it.
+    """
+    if record.intent is None or record.intent.verb is Verb.STOP:
+        return None
+    with host.session("system check") as session:
+        try:
+            session.acquire("container", record.number, timeout=0)
+        except LockTimeoutError:
+            return None
+        return record.intent.verb if _still_there(host, record) else None
 
 
 def _check_quiet(host: Host, findings: Findings, record: ContainerRecord, said: str) -> None:
