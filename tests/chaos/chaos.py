@@ -103,21 +103,34 @@ class Chaos:
         return not self._slots
 
     def _kill_one(self) -> None:
-        """Kills a process of the site, of a kind that is chosen first."""
-        found: dict[str, list[int]] = {"podcore": sorted(self._slots)}
+        """Kills a process of the site, of a kind that is chosen first.
+
+        Runtimes live for milliseconds, so one is looked for a few times.
+        """
+        kind = self._random.choice(["podcore", "conmon", "runtime"])
+        for _ in range(8):
+            if pids := self._victims(kind):
+                break
+        else:
+            kind, pids = "podcore", sorted(self._slots)
+        try:
+            os.kill(self._random.choice(pids), signal.SIGKILL)
+        except (ProcessLookupError, IndexError):
+            return  # it has ended meanwhile, or there is none
+        self.kills[kind] += 1
+
+    def _victims(self, kind: str) -> list[int]:
+        if kind == "podcore":
+            return sorted(self._slots)
+        found = []
         there = leftovers.find(self._site.base, self._site.cgroup_parent).processes
         for pid, command in there.items():
             if pid in self._slots or f"{self._site.base}/" not in command:
                 continue  # a worker, or a process of a container
             program = os.path.basename(command.split(" ")[0])
-            kind = "conmon" if program == "conmon" else "runtime"
-            found.setdefault(kind, []).append(pid)
-        kind = self._random.choice(sorted(kind for kind, pids in found.items() if pids))
-        try:
-            os.kill(self._random.choice(found[kind]), signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.kills[kind] += 1
+            if (program == "conmon") == (kind == "conmon"):
+                found.append(pid)
+        return found
 
 
 def settle(site: Site) -> list[str]:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from podcore.errors import PodcoreError
+
 _RANKS = {
     "configured": 0,
     "created": 0,
@@ -26,6 +28,10 @@ _RANKS = {
 
 FORBIDDEN = {"InternalError", "LockOrderError", "UseAfterForkError", "StoreCorruptError"}
 """Errors of podcore's that no caller may ever see here."""
+
+
+CONTRACT = (PodcoreError, TimeoutError)
+"""What podcore's verbs may raise."""
 
 
 class Recorder:
@@ -47,14 +53,16 @@ class Recorder:
         self._note({"type": "ok", "call": call, "seen": seen or []})
 
     def fail(self, call: int, error: BaseException, *, contract: bool) -> None:
-        """Notes that a call raised."""
+        """Notes that a call raised; a group of errors is only as good as what is in it."""
+        inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
         self._note(
             {
                 "type": "fail",
                 "call": call,
                 "error": type(error).__name__,
-                "text": str(error)[:2000],
-                "contract": contract,
+                "inner": sorted({type(one).__name__ for one in inner}),
+                "text": "; ".join(map(str, (error, *inner)))[:2000],
+                "contract": contract and all(isinstance(one, CONTRACT) for one in inner),
             }
         )
 
@@ -92,7 +100,7 @@ class Verdict:
 
     def __str__(self) -> str:
         lines = [
-            f"  {verb:8} {how:28} {number:6}" for (verb, how), number in sorted(self.calls.items())
+            f"  {verb:8} {how:48} {number:6}" for (verb, how), number in sorted(self.calls.items())
         ]
         slow = ", ".join(f"{verb} {seconds:.2f}" for verb, seconds in sorted(self.longest.items()))
         lines.append(f"  longest call in seconds: {slow}")
@@ -134,12 +142,15 @@ def judge(calls: Iterable[Call], cut: int, deadlines: dict[str, float]) -> Verdi
     for call in calls:
         kind = call.end["type"]
         how = "ok" if kind == "ok" else str(call.end["error"])
-        verdict.calls[call.verb, how] += 1
+        for name in call.end.get("inner") or [""]:
+            verdict.calls[call.verb, f"{how} {name}".rstrip()] += 1
         seconds = call.ended - call.begun
         verdict.longest[call.verb] = max(seconds, verdict.longest.get(call.verb, 0.0))
         if seconds > deadlines[call.verb]:
             verdict.breaches.append(f"{call.verb} {call.target} took {seconds:.1f} s")
-        if kind == "fail" and (not call.end["contract"] or how in FORBIDDEN):
+        if kind == "fail" and (
+            not call.end["contract"] or FORBIDDEN.intersection([how, *call.end["inner"]])
+        ):
             text = call.end["text"]
             verdict.breaches.append(f"{call.verb} {call.target} raised {how}: {text}")
         for seen in call.end.get("seen", ()):

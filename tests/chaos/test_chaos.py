@@ -8,6 +8,7 @@ import pytest
 
 from chaos.history import Call, Model, Recorder, judge, read
 from harness import host
+from podcore import errors
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEED = "20260801"
@@ -109,13 +110,18 @@ def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_pa
     recorder = Recorder(path, 0)
     recorder.ok(recorder.invoke("start", "p"))
     recorder.fail(recorder.invoke("stop", "p"), KeyError("x"), contract=False)
+    group = ExceptionGroup("two", [errors.ContainerStateError("x"), errors.InternalError("y")])
+    recorder.fail(recorder.invoke("pause", "p"), group, contract=True)
     recorder.invoke("kill", "p")
 
     calls, cut = read([path])
-    judged = judge(calls, cut, {"start": 60, "stop": 60})
+    judged = judge(calls, cut, dict.fromkeys(("start", "stop", "pause"), 60))
 
     assert judged.cut == 1
-    assert [breach.split(":")[0] for breach in judged.breaches] == ["stop p raised KeyError"]
+    assert [breach.split(":")[0] for breach in judged.breaches] == [
+        "stop p raised KeyError",
+        "pause p raised ExceptionGroup",
+    ]
 
 
 def test_a_call_that_outlives_its_deadline_is_a_breach():

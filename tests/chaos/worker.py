@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from chaos.ground import LIFE
-from chaos.history import Recorder
-from podcore import Engine, PodcoreError, errors
+from chaos.history import CONTRACT, Recorder
+from podcore import Engine, errors
 from podcore.observe import truth
 from podcore.records import Verb
 
@@ -55,7 +55,7 @@ class Worker:
         call = self._recorder.invoke(verb, pod)
         try:
             seen = getattr(self, f"_{verb}")(pod)
-        except (PodcoreError, TimeoutError) as error:
+        except CONTRACT as error:
             self._recorder.fail(call, error, contract=True)
         except Exception as error:
             self._recorder.fail(call, error, contract=False)
