@@ -1,13 +1,14 @@
 //! The strings of a graph: the caller's own objects, by number and by content.
 
+use std::mem::take;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
-use super::mapping::{KEYS, content_hash, exact, insert_by_content, prefetch};
+use super::mapping::{
+    KEYS, content_hash, drop_references, exact, insert_by_content, list_of, prefetch,
+};
 use crate::graph::NumberTable;
-
-/// How far ahead objects are fetched in plain walks over them.
-const AHEAD: usize = 16;
 
 /// The caller's own strings by node number.
 pub(super) struct Keys {
@@ -29,14 +30,7 @@ impl Keys {
 
     /// Returns a new list of some of the strings.
     pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
-        let strings = self.shown.as_ref().unwrap_or(&self.names);
-        let in_order = nodes.iter().enumerate().map(|(place, &node)| {
-            if let Some(&later) = nodes.get(place + AHEAD) {
-                prefetch(strings[later as usize].as_ptr());
-            }
-            strings[node as usize].bind(py)
-        });
-        PyList::new(py, in_order)
+        list_of(py, self.shown.as_ref().unwrap_or(&self.names), nodes)
     }
 
     /// Returns a table for `find`.
@@ -76,20 +70,10 @@ impl Keys {
 impl Drop for Keys {
     /// Drops the references faster than one by one; without an interpreter they drop themselves.
     fn drop(&mut self) {
-        if self.names.len() <= AHEAD {
-            return;
-        }
         Python::try_attach(|py| {
-            for mut strings in [Some(std::mem::take(&mut self.names)), self.shown.take()]
-                .into_iter()
-                .flatten()
-            {
-                while let Some(string) = strings.pop() {
-                    if let Some(place) = strings.len().checked_sub(AHEAD) {
-                        prefetch(strings[place].as_ptr());
-                    }
-                    string.drop_ref(py);
-                }
+            drop_references(py, take(&mut self.names));
+            if let Some(shown) = self.shown.take() {
+                drop_references(py, shown);
             }
         });
     }

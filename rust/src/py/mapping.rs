@@ -17,7 +17,7 @@
 )]
 
 use std::cell::Cell;
-use std::mem::take;
+use std::mem::{ManuallyDrop, take};
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::{ptr, slice};
@@ -25,9 +25,9 @@ use std::{ptr, slice};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 
-use super::addresses::Addresses;
+use super::addresses::{AddressTable, NOT_FOUND};
 use super::general::to_builtin_types;
 use super::keys::Keys;
 use crate::error::TooLarge;
@@ -37,6 +37,8 @@ use crate::graph::{NumberTable, Rows};
 pub(super) const KEYS: usize = 64;
 /// How many rows are read at a time.
 const ROWS: usize = 32;
+/// How far ahead objects are fetched in plain walks over them.
+const AHEAD: usize = 16;
 /// How many look-ups by address are under way at a time.
 const ITEMS: usize = 128;
 /// How many look-ups by content are in one stage at a time.
@@ -49,7 +51,6 @@ const NEAR: usize = 2048;
 const KEPT_BYTES: usize = 4 << 20;
 /// Rows up to this length are searched for duplicates one by one.
 const SHORT_ROW: usize = 16;
-const NOT_FOUND: u32 = u32::MAX;
 /// For `Reader::by_content_groups`.
 const ALWAYS: u32 = u32::MAX;
 
@@ -87,14 +88,14 @@ pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
 /// otherwise spend most of its time on allocations.
 #[derive(Default)]
 struct Scratch {
-    by_address: NumberTable,
+    by_address: AddressTable,
     by_content: NumberTable,
     /// Borrowed.
-    keys: Vec<*mut ffi::PyObject>,
+    keys: Vec<*const ffi::PyObject>,
     /// Borrowed: the dependencies of each key.
     values: Vec<*mut ffi::PyObject>,
     /// Borrowed: the dependencies of a group of keys, one after the other.
-    items: Vec<*mut ffi::PyObject>,
+    items: Vec<*const ffi::PyObject>,
     /// For each of the group the end of its `items`.
     ends: Vec<usize>,
     /// The numbers of `items`.
@@ -124,6 +125,7 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
     let bytes =
         scratch.by_address.bytes() + scratch.by_content.bytes() + words * size_of::<usize>();
     if bytes <= KEPT_BYTES {
+        scratch.by_address.forget(&scratch.keys);
         SCRATCH.set(Some(scratch));
     }
     result
@@ -132,9 +134,10 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
 struct Reader<'py, 's> {
     py: Python<'py>,
     scratch: &'s mut Scratch,
-    addresses: Addresses,
     /// Whether there is too much to be in the nearest caches anyway.
     far: bool,
+    /// What `layout_is_known` says.
+    direct: bool,
     /// Whether the table of contents has been filled.
     by_content_filled: bool,
     contents: Contents,
@@ -171,56 +174,62 @@ impl<'py, 's> Reader<'py, 's> {
             return Err(too_large(TooLarge));
         }
         borrow_all(dict, scratch, count);
-        let keys = &scratch.keys;
-        let addresses = Addresses::around(keys.first().copied().unwrap_or_default());
         // Strings that nobody else refers to cannot be keys: they come from a parser, and looking
         // them up by address would be in vain.
         let by_content = only_equal_strings(&scratch.values);
         let by_content_groups = if by_content { ALWAYS } else { 0 };
-        let table = if by_content {
-            &mut scratch.by_content
+        let Scratch {
+            by_address,
+            by_content: contents,
+            keys,
+            ..
+        } = &mut *scratch;
+        if by_content {
+            contents.reset(count);
         } else {
-            &mut scratch.by_address
-        };
-        table.reset(count);
+            by_address.reset(keys);
+        }
         let far = count > NEAR;
+        let direct = layout_is_known(dict.py());
         let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
-        for begin in (0..keys.len()).step_by(KEYS) {
-            let end = keys.len().min(begin + KEYS);
+        for begin in (0..count).step_by(KEYS) {
+            let end = count.min(begin + KEYS);
             if far {
-                for &key in &keys[begin..end] {
+                for &key in &keys[end..count.min(end + KEYS)] {
                     prefetch(key);
                     if !by_content {
-                        prefetch(table.slot(addresses.tag(key).into()));
+                        prefetch(by_address.early(key));
                     }
                 }
             }
-            for &key in &keys[begin..end] {
-                // SAFETY: the dict holds its keys.
-                if unsafe { ffi::PyUnicode_CheckExact(key) } == 0 {
-                    return Ok(None);
-                }
-                let tag = addresses.tag(key);
-                if !by_content && tag != 0 {
-                    table.insert(tag.into(), tag, names.len() as u32);
-                }
-                // SAFETY: a live str, as was just seen.
-                names.push(unsafe {
-                    Bound::from_borrowed_ptr(dict.py(), key)
-                        .cast_into_unchecked()
-                        .unbind()
-                });
+            let group = &keys[begin..end];
+            // SAFETY: the dict holds its keys, and they are only asked for their types.
+            if unsafe {
+                group
+                    .iter()
+                    .any(|&key| ffi::PyUnicode_CheckExact(key.cast_mut()) == 0)
+            } {
+                return Ok(None);
             }
+            // SAFETY: live str, as was just seen, and the layout is known if it is said to be.
+            names.extend(group.iter().map(|&key| unsafe {
+                add_reference(key.cast_mut(), direct);
+                Bound::from_owned_ptr(dict.py(), key.cast_mut())
+                    .cast_into_unchecked()
+                    .unbind()
+            }));
             if by_content {
-                insert_by_content(dict.py(), table, &names[begin..end], begin)?;
+                insert_by_content(dict.py(), contents, &names[begin..end], begin)?;
+            } else {
+                by_address.insert(group, begin as u32);
             }
         }
         let dependencies = Rows::with_capacity(count);
         Ok(Some(Self {
             py: dict.py(),
             scratch,
-            addresses,
             far,
+            direct,
             by_content_filled: by_content,
             contents: Contents {
                 keys: Keys { names, shown: None },
@@ -283,7 +292,7 @@ impl<'py, 's> Reader<'py, 's> {
 
     /// Gathers the items of a group of values; returns false when one of these is a set.
     fn gather_borrowed(&mut self, group: Range<usize>) -> Result<bool, Stop> {
-        let direct = lists_can_be_read_directly(self.py);
+        let direct = self.direct;
         let Scratch {
             values,
             items,
@@ -325,7 +334,7 @@ impl<'py, 's> Reader<'py, 's> {
             for &item in &self.scratch.items[first..] {
                 // SAFETY: no Python code has run since `gather` borrowed it from its list.
                 self.held_items
-                    .push(unsafe { Bound::from_borrowed_ptr(self.py, item) }.unbind());
+                    .push(unsafe { Bound::from_borrowed_ptr(self.py, item.cast_mut()) }.unbind());
             }
             return Ok(());
         }
@@ -333,7 +342,7 @@ impl<'py, 's> Reader<'py, 's> {
         let set = unsafe { Bound::from_borrowed_ptr(self.py, value) };
         for item in set.try_iter()? {
             let item = item?;
-            self.scratch.items.push(item.as_ptr());
+            self.scratch.items.push(item.as_ptr().cast_const());
             self.held_items.push(item.unbind());
         }
         Ok(())
@@ -351,18 +360,15 @@ impl<'py, 's> Reader<'py, 's> {
             scratch.found.resize(scratch.items.len(), NOT_FOUND);
             scratch.missed.extend(0..scratch.items.len());
         } else {
-            let (addresses, table) = (self.addresses, &scratch.by_address);
+            let table = &scratch.by_address;
             // Large rows are taken apart, so that what is asked for is still there when it is used.
             for items in scratch.items.chunks(ITEMS) {
                 if self.far {
                     for &item in items {
-                        prefetch(table.slot(addresses.tag(item).into()));
+                        prefetch(table.early(item));
                     }
                 }
-                table.find_tags(
-                    items.iter().map(|&item| addresses.tag(item)),
-                    &mut scratch.found,
-                );
+                table.find(items, &mut scratch.found);
             }
             if scratch.found.contains(&NOT_FOUND) {
                 let places = scratch.found.iter().enumerate();
@@ -412,7 +418,7 @@ impl<'py, 's> Reader<'py, 's> {
             }
             for &place in &missed[stage(step, 1)] {
                 // SAFETY: alive, as its list is, or as it is in `held_items`.
-                let item = unsafe { Borrowed::from_ptr(py, items[place]) };
+                let item = unsafe { Borrowed::from_ptr(py, items[place].cast_mut()) };
                 let hash = content_hash(&*item.cast_exact().map_err(|_| Stop::OtherType)?)?;
                 prefetch(table.slot(hash));
                 hashes.push(hash);
@@ -427,7 +433,9 @@ impl<'py, 's> Reader<'py, 's> {
             for which in stage(step, 3) {
                 let hash = hashes[which];
                 // SAFETY: likewise, and an exact str, as was seen two steps before.
-                let item = unsafe { Borrowed::from_ptr(py, items[missed[which]]).cast_unchecked() };
+                let item = unsafe {
+                    Borrowed::from_ptr(py, items[missed[which]].cast_mut()).cast_unchecked()
+                };
                 let number = &mut found[missed[which]];
                 // The candidate is what is sought, but for strings that share half of their hash.
                 if *number != NOT_FOUND && !keys.equal(*number, item) {
@@ -495,7 +503,7 @@ impl<'py, 's> Reader<'py, 's> {
                 // SAFETY: a str, as it has been looked up by content, and alive, as its list is,
                 // or as it is in `held_items`.
                 let name = unsafe {
-                    Bound::from_borrowed_ptr(self.py, self.scratch.items[place])
+                    Bound::from_borrowed_ptr(self.py, self.scratch.items[place].cast_mut())
                         .cast_into_unchecked()
                 };
                 self.strays.push(Stray {
@@ -526,7 +534,7 @@ fn borrow_all(dict: &Bound<'_, PyDict>, scratch: &mut Scratch, count: usize) {
             &raw mut value,
         ) != 0
     } {
-        keys.push(key);
+        keys.push(key.cast_const());
         values.push(value);
     }
     (scratch.keys, scratch.values) = (keys, values);
@@ -580,11 +588,11 @@ pub(super) fn insert_by_content(
 ///
 /// # Safety
 ///
-/// The value is alive, and `direct` is what `lists_can_be_read_directly` says, or false.
+/// The value is alive, and `direct` is what `layout_is_known` says, or false.
 #[inline]
 unsafe fn gather(
     value: *mut ffi::PyObject,
-    items: &mut Vec<*mut ffi::PyObject>,
+    items: &mut Vec<*const ffi::PyObject>,
     direct: bool,
 ) -> Result<bool, Stop> {
     // SAFETY: the functions called are those for the exact type of a live object, and the places
@@ -592,14 +600,17 @@ unsafe fn gather(
     unsafe {
         if ffi::PyList_CheckExact(value) != 0 {
             if direct {
-                items.extend_from_slice(list_items(value));
+                // One by one, as rows are short: a call to copy them would cost more.
+                for &item in list_items(value) {
+                    items.push(item.cast_const());
+                }
             } else {
                 let places = 0..ffi::PyList_Size(value);
-                items.extend(places.map(|place| ffi::PyList_GetItem(value, place)));
+                items.extend(places.map(|place| ffi::PyList_GetItem(value, place).cast_const()));
             }
         } else if ffi::PyTuple_CheckExact(value) != 0 {
             let places = 0..ffi::PyTuple_Size(value);
-            items.extend(places.map(|place| ffi::PyTuple_GetItem(value, place)));
+            items.extend(places.map(|place| ffi::PyTuple_GetItem(value, place).cast_const()));
         } else if is_exact_set(value) {
             return Ok(false);
         } else {
@@ -620,11 +631,11 @@ fn has_interpreter_lock(py: Python<'_>) -> bool {
     })
 }
 
-/// Returns whether this interpreter is one whose lists are laid out as `list_items` expects.
+/// Returns whether this interpreter is one whose objects are laid out as `list_items`,
+/// `add_reference` and `drop_reference` expect.
 ///
-/// The stable ABI does not promise it, so only versions that have been looked at are trusted; all
-/// others are asked for one item after the other.
-fn lists_can_be_read_directly(py: Python<'_>) -> bool {
+/// The stable ABI does not promise it all, so only versions that have been looked at are trusted.
+pub(super) fn layout_is_known(py: Python<'_>) -> bool {
     static KNOWN: OnceLock<bool> = OnceLock::new();
     *KNOWN.get_or_init(|| {
         let version = py.version_info();
@@ -636,8 +647,87 @@ fn lists_can_be_read_directly(py: Python<'_>) -> bool {
                     .extract::<String>()
             })
             .is_ok_and(|name| name == "cpython");
-        cpython && ((3, 11)..(3, 15)).contains(&(version.major, version.minor))
+        // Without an interpreter lock, objects begin with more than a count and a type.
+        let plain = size_of::<ffi::PyObject>() == 2 * size_of::<usize>();
+        cpython && plain && ((3, 11)..(3, 15)).contains(&(version.major, version.minor))
     })
+}
+
+/// Takes a reference, without a call where the layout is known.
+///
+/// As `Py_INCREF` is in the stable ABI of Python 3.11, and so in extensions that later versions
+/// still load: immortal objects, which these have, bear it.
+///
+/// # Safety
+///
+/// The object is alive, and `direct` is what `layout_is_known` says, or false.
+#[inline]
+unsafe fn add_reference(object: *mut ffi::PyObject, direct: bool) {
+    // SAFETY: as the caller promises; the interpreter lock is held.
+    unsafe {
+        if direct {
+            *object.cast::<ffi::Py_ssize_t>() += 1;
+        } else {
+            ffi::Py_INCREF(object);
+        }
+    }
+}
+
+/// Gives up references, without a call where the layout is known and others are left.
+pub(super) fn drop_references(py: Python<'_>, strings: Vec<Py<PyString>>) {
+    let direct = layout_is_known(py);
+    let strings = ManuallyDrop::new(strings);
+    for (place, string) in strings.iter().enumerate() {
+        if let Some(later) = strings.get(place + AHEAD) {
+            prefetch(later.as_ptr());
+        }
+        let string = string.as_ptr();
+        // SAFETY: the vector owned this reference, and is not used after this loop. As for
+        // `add_reference`.
+        unsafe {
+            let count = string.cast::<ffi::Py_ssize_t>();
+            if direct && *count > 1 {
+                *count -= 1;
+            } else {
+                ffi::Py_DECREF(string);
+            }
+        }
+    }
+    // Only the memory is left to be given back.
+    let mut strings = ManuallyDrop::into_inner(strings);
+    // SAFETY: shorter than it was; no reference is dropped a second time.
+    unsafe { strings.set_len(0) };
+}
+
+/// Returns a new list of some of the strings.
+pub(super) fn list_of<'py>(
+    py: Python<'py>,
+    strings: &[Py<PyString>],
+    nodes: &[u32],
+) -> PyResult<Bound<'py, PyList>> {
+    let direct = layout_is_known(py);
+    let count = ffi::Py_ssize_t::try_from(nodes.len())?;
+    // SAFETY: every place of the new list is given a reference of its own before anyone sees it.
+    unsafe {
+        let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count))?;
+        if direct {
+            let items = list_items(list.as_ptr()).as_ptr().cast_mut();
+            for (place, &node) in nodes.iter().enumerate() {
+                if let Some(&later) = nodes.get(place + AHEAD) {
+                    prefetch(strings[later as usize].as_ptr());
+                }
+                let string = strings[node as usize].as_ptr();
+                add_reference(string, true);
+                *items.add(place) = string;
+            }
+        } else {
+            for (place, &node) in (0..).zip(nodes) {
+                let string = strings[node as usize].clone_ref(py).into_ptr();
+                ffi::PyList_SetItem(list.as_ptr(), place, string);
+            }
+        }
+        Ok(list.cast_into_unchecked())
+    }
 }
 
 /// Returns the items of an exact list, borrowed.
@@ -645,7 +735,7 @@ fn lists_can_be_read_directly(py: Python<'_>) -> bool {
 /// # Safety
 ///
 /// The list is alive and does not change while the items are used, and
-/// `lists_can_be_read_directly` says so.
+/// `layout_is_known` says so.
 #[inline]
 unsafe fn list_items<'a>(list: *mut ffi::PyObject) -> &'a [*mut ffi::PyObject] {
     /// `PyListObject` of `CPython` 3.11 to 3.14.
@@ -767,8 +857,8 @@ pub(super) fn prefetch<T>(address: *const T) {
 
 /// Asks for the cache lines of a str of the length of an id.
 #[inline]
-fn prefetch_string(string: *mut ffi::PyObject) {
-    let first = string.cast_const().cast::<u8>();
+fn prefetch_string(string: *const ffi::PyObject) {
+    let first = string.cast::<u8>();
     prefetch(first);
     prefetch(first.wrapping_add(64));
     prefetch(first.wrapping_add(112));
