@@ -322,6 +322,16 @@ class Container:
         host = self._engine.host
         return usage(host, current(host, self._record)[1].cgroup_path)
 
+    # `Any`: ready for JSON.
+    def security(self) -> dict[str, Any]:
+        """Returns what it may do, and what its profile lacks of the default; takes no lock.
+
+        Of one that was never started, what it will.
+        """
+        from podcore.operations.security import security
+
+        return security(self._engine.host, self._record)
+
     def inspect(self) -> "ContainerInspect":
         """Returns all that is known of it, as it is seen now; takes no lock."""
         from podcore.operations.find import current

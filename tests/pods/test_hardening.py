@@ -173,8 +173,17 @@ def test_what_podcore_writes_lacks_nothing_of_its_own_profile(site):
     pod = site.engine().create_pod("web")
     add(site, pod, "app")
     add(site, pod, "loose", seccomp_profile="unconfined", namespaces={"pid": "host"})
+    # Before the first start it is what it will be.
+    before = json.loads(site.cli("inspect", "--security", "web/app").stdout)[0]["Security"]
+    assert before["Namespaces"].pop("Network") == "pod"
     pod.start()
     shown = json.loads(site.cli("inspect", "--security", "web/app").stdout)[0]["Security"]
+    for kind in ("Network", "Ipc", "Uts"):
+        path = shown["Namespaces"].pop(kind)
+        assert before["Namespaces"].pop(kind, "pod") == "pod"
+        assert path.startswith("/proc/")
+    del before["WritableHostPaths"], shown["WritableHostPaths"]  # with those of /etc by now
+    assert before == shown
     assert shown["Deltas"] == []
     assert shown["NoNewPrivileges"] is True
     assert shown["PidsLimit"] == hardening.PIDS_LIMIT

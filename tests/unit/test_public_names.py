@@ -65,6 +65,7 @@ def parameters(callable_):
         ("Container", "copy_out", "source target"),
         ("Container", "update", "limits"),
         ("Container", "stats", ""),
+        ("Container", "security", ""),
         ("Volumes", "create", "name labels"),
         ("Volumes", "list", ""),
         ("Volumes", "get", "name"),

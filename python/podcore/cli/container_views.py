@@ -93,11 +93,8 @@ class _Security:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the summary that ``podcore.bundle`` makes of it."""
-        from podcore import bundle
-
-        facts = self._container.inspect()
-        config = bundle.load(f"{facts.bundle}/config.json")
-        return {"Id": facts.id, "Name": facts.name, "Security": _pascal(bundle.security(config))}
+        known = _pascal(self._container.security())
+        return {"Id": self._container.id, "Name": self._container.name, "Security": known}
 
 
 def _pascal(value: object) -> object:

@@ -1,14 +1,15 @@
 """Writes a container's OCI bundle for its next incarnation."""
 
 import os
+from typing import Any
 
 from podcore.backend import Host
-from podcore.bundle import BundleRequest, write
+from podcore.bundle import BundleRequest, build, load, write
 from podcore.bundle.etc import write_etc
 from podcore.errors import ContainerStateError
 from podcore.kernel.limits import limits_to_oci
 from podcore.lifecycle import brought, rootfs
-from podcore.lifecycle.namespaces import Joined
+from podcore.lifecycle.namespaces import KINDS, Joined, hostname_of, source
 from podcore.model import RootfsMode
 from podcore.places import Places
 from podcore.records import ContainerRecord, PodRecord
@@ -28,36 +29,68 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     directory = places.bundle(record.id)
     root = rootfs.prepare(places, record)
     etc = write_etc_files(places, record, joined.hostname, root, joined.names)
-    volumes = {
-        mount.source: places.volume(mount.source)
-        for mount in spec.mounts
-        if mount.type == "volume" and mount.source is not None
-    }
-    for name, path in volumes.items():
+    request = _request(places, record, pod, joined, root, etc)
+    for name, path in request.volumes.items():
         if not os.path.isdir(path):
             message = f"container `{record.name}`: volume `{name}` is not there any more"
             raise ContainerStateError(message)
-    write(
-        BundleRequest(
-            container_id=record.id,
-            name=record.name,
-            pod_id=pod.id,
-            pod_name=pod.name,
-            spec=spec,
-            hostname=joined.hostname,
-            cgroup_path=record.cgroup_path,
-            directory=directory,
-            rootfs=root,
-            namespaces=joined.paths,
-            readonly=spec.rootfs_mode == RootfsMode.RO,
-            extra_mounts=etc,
-            resources=limits_to_oci(spec.limits),
-            volumes=volumes,
-            shm_path=joined.shm_path,
-            id_slot=pod.number,
-        )
-    )
+    write(request)
     return directory
+
+
+# `Any`: a config.json.
+def current(places: Places, record: ContainerRecord, pod: PodRecord) -> dict[str, Any]:
+    """Returns the config.json of a container; of one that was never started, what it will be.
+
+    Where that joins a namespace, its path is ``pod`` or the id of the other container.
+
+    Raises:
+        InvalidArgumentError: something that the spec names is no longer there.
+    """
+    path = f"{places.bundle(record.id)}/config.json"
+    if os.path.lexists(path) or record.spec.rootfs is None:
+        return load(path)
+    origins = {kind: source(record, pod, kind) for kind in KINDS}
+    paths = {
+        kind: None if origin == "private" else origin
+        for kind, origin in origins.items()
+        if origin != "host"
+    }
+    joined = Joined(paths, hostname_of(record, pod, lambda _: None))
+    return build(_request(places, record, pod, joined, record.spec.rootfs, []))
+
+
+def _request(
+    places: Places,
+    record: ContainerRecord,
+    pod: PodRecord,
+    joined: Joined,
+    root: str,
+    etc: list[tuple[str, str]],
+) -> BundleRequest:
+    spec = record.spec
+    return BundleRequest(
+        container_id=record.id,
+        name=record.name,
+        pod_id=pod.id,
+        pod_name=pod.name,
+        spec=spec,
+        hostname=joined.hostname,
+        cgroup_path=record.cgroup_path,
+        directory=places.bundle(record.id),
+        rootfs=root,
+        namespaces=joined.paths,
+        readonly=spec.rootfs_mode == RootfsMode.RO,
+        extra_mounts=etc,
+        resources=limits_to_oci(spec.limits),
+        volumes={
+            mount.source: places.volume(mount.source)
+            for mount in spec.mounts
+            if mount.type == "volume" and mount.source is not None
+        },
+        shm_path=joined.shm_path,
+        id_slot=pod.number,
+    )
 
 
 def write_etc_files(
