@@ -10,6 +10,7 @@ from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.kernel import process
 from podcore.kernel.files import remove_tree
 from podcore.operations.system.findings import Findings
+from podcore.operations.system.listing import names
 
 _LOCK_FILE = re.compile(r"init|store|(pod|container)\.\d\d")
 _TEMPORARY = re.compile(r".+\.(\d+)\.\d+\.tmp")
@@ -61,7 +62,10 @@ def _private(path: str, findings: Findings) -> bool:
 
 def _check_files(directory: str, name: re.Pattern[str], kind: str, findings: Findings) -> None:
     for path in _entries(directory, name):
-        found = os.lstat(path)
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            continue  # a journal comes and goes
         if not stat.S_ISREG(found.st_mode):
             if kind == "lock":
                 text = f"the lock file `{path}` has been replaced by something else"
@@ -110,8 +114,4 @@ def _dead(directory: str, name: re.Pattern[str]) -> Iterator[str]:
 
 
 def _entries(directory: str, name: re.Pattern[str]) -> list[str]:
-    try:
-        names = os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [f"{directory}/{each}" for each in sorted(names) if name.fullmatch(each)]
+    return [f"{directory}/{each}" for each in names(directory) if name.fullmatch(each)]

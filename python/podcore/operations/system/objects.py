@@ -15,6 +15,7 @@ from podcore.names import short
 from podcore.observe import abandoned
 from podcore.operations.remove import remove_container, remove_pod
 from podcore.operations.system.findings import Findings
+from podcore.operations.system.listing import names
 from podcore.operations.volumes import make_directories
 from podcore.records import ContainerRecord, PodRecord, Verb, VolumeRecord
 
@@ -186,7 +187,7 @@ def _check_home(host: Host, findings: Findings, record: ContainerRecord, said: s
         if not os.path.lexists(path) and _still_there(host, record):
             text = f"{said} has no ledger, from which it could be rebuilt"
             findings.add("ledger", record.id, text, mend)
-    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
+    for name in names(directory):
         known = _EXIT.fullmatch(name)
         if known is not None and int(known[1]) != record.incarnation:
             _check_exit(host, findings, record, f"{directory}/{name}", int(known[1]))

@@ -13,6 +13,7 @@ from podcore.kernel.files import remove_tree
 from podcore.lifecycle import ledger, rootfs
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.operations.system.findings import Findings
+from podcore.operations.system.listing import names
 from podcore.operations.system.serving import ids_in, ids_of
 from podcore.records import ProcessIdentity
 
@@ -181,7 +182,7 @@ def _cgroups(host: Host, owners: set[str], strangers: set[str]) -> Iterator[Trac
     pods = dict.fromkeys(
         name
         for top in host.hierarchies.tops
-        for name in _names(f"{top}/{parent}")
+        for name in names(f"{top}/{parent}")
         if _ID.fullmatch(name)
     )
     for pod in sorted(pods):
@@ -189,7 +190,7 @@ def _cgroups(host: Host, owners: set[str], strangers: set[str]) -> Iterator[Trac
             {
                 name
                 for top in host.hierarchies.tops
-                for name in _names(f"{top}/{parent}/{pod}")
+                for name in names(f"{top}/{parent}/{pod}")
                 if _ID.fullmatch(name)
             }
         )
@@ -232,16 +233,16 @@ def _mounts(host: Host) -> Iterator[Trace]:
 
 
 def _runtime_states(host: Host) -> Iterator[Trace]:
-    for name in _names(host.places.run_root):
+    for name in names(host.places.run_root):
         if _RUNTIME.fullmatch(name):
             directory = f"{host.places.run_root}/{name}"
-            for each in _names(directory):
+            for each in names(directory):
                 if _ID.fullmatch(each):
                     yield _tree("runtime-state", each, f"{directory}/{each}")
 
 
 def _attempts(host: Host) -> Iterator[Trace]:
-    for name in _names(host.places.attempts):
+    for name in names(host.places.attempts):
         known = _ATTEMPT.fullmatch(name)
         if known is not None:
             path = f"{host.places.attempts}/{name}"
@@ -249,13 +250,13 @@ def _attempts(host: Host) -> Iterator[Trace]:
 
 
 def _pod_runs(host: Host) -> Iterator[Trace]:
-    for name in _names(f"{host.places.run_root}/pods"):
+    for name in names(f"{host.places.run_root}/pods"):
         if _ID.fullmatch(name):
             yield _tree("pod-run", name, host.places.pod_run(name))
 
 
 def _homes(host: Host) -> Iterator[Trace]:
-    for name in _names(host.places.containers):
+    for name in names(host.places.containers):
         if _ID.fullmatch(name):
             yield Trace(
                 "home",
@@ -268,14 +269,14 @@ def _homes(host: Host) -> Iterator[Trace]:
 
 
 def _ledgers(host: Host) -> Iterator[Trace]:
-    for name in _names(host.places.pods):
+    for name in names(host.places.pods):
         known = _LEDGER.fullmatch(name)
         if known is not None:
             yield _tree("ledger", known[1], ledger.pod_path(host.places, known[1]), early=True)
 
 
 def _volumes(host: Host) -> Iterator[Trace]:
-    for name in _names(host.places.volumes):
+    for name in names(host.places.volumes):
         yield _tree("volume", name, f"{host.places.volumes}/{name}", early=True)
 
 
@@ -291,10 +292,3 @@ def _tree(
         incarnation,
         early,
     )
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
-        return []

@@ -13,6 +13,7 @@ from podcore.lifecycle.ledger import Entry
 from podcore.model import ContainerStatus, Limits
 from podcore.names import short
 from podcore.observe import awaits_start, with_exit
+from podcore.operations.system.listing import names
 from podcore.operations.system.serving import ids_of
 from podcore.places import Places
 from podcore.reconcile import MONITOR_LOST
@@ -39,7 +40,7 @@ def entries(places: Places) -> list[Entry]:
 
 def _read(directory: str, name: re.Pattern[str], path: Callable[[str], str]) -> list[Entry]:
     found = []
-    for each in _names(directory):
+    for each in names(directory):
         known = name.fullmatch(each)
         entry = None if known is None else ledger.read(path(known[1] if known.groups() else each))
         if entry is not None:
@@ -169,11 +170,11 @@ def observed(host: Host, record: ContainerRecord, incarnation: int) -> Container
 def _incarnations(places: Places) -> dict[str, int]:
     """Returns the last incarnation of each container that left a trace of one."""
     found: dict[str, int] = {}
-    for name in _names(places.attempts):
+    for name in names(places.attempts):
         if known := _ATTEMPT.fullmatch(name):
             found[known[1]] = max(found.get(known[1], 0), int(known[2]))
-    for container_id in _names(places.containers):
-        for name in _names(places.container(container_id)):
+    for container_id in names(places.containers):
+        for name in names(places.container(container_id)):
             if known := _EXIT.fullmatch(name):
                 found[container_id] = max(found.get(container_id, 0), int(known[1]))
     return found
@@ -185,10 +186,3 @@ def _named(pid_file: str) -> ProcessIdentity | None:
         return process.identify(int(read_capped(pid_file, 32)))
     except (OSError, ValueError):
         return None
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
