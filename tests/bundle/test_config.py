@@ -19,7 +19,8 @@ def mount_at(made, target):
     return next(mount for mount in made["mounts"] if mount["destination"] == target)
 
 
-def test_the_default_confines(request_for):
+def test_the_default_confines(request_for, monkeypatch):
+    monkeypatch.setattr(hardening, "_may_raise", lambda: True)
     made = bundle.build(request_for())
     process, linux = made["process"], made["linux"]
     assert made["ociVersion"] == "1.0.2"

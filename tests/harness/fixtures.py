@@ -35,7 +35,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Gives the session a parent that reaps orphans."""
+    """Gives the session a parent that reaps orphans, and a umask that tests can count on."""
+    os.umask(0o022)
     config.addinivalue_line(
         "markers", "runtimes(*names): run on these OCI runtimes only, instead of on all"
     )

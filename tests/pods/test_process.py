@@ -1,6 +1,7 @@
 """What the process of a container is given, seen from inside."""
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -22,6 +23,19 @@ def status(container, *fields):
     with open(f"/proc/{container.pid}/status", encoding="ascii") as file:
         lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     return [lines[field].strip() for field in fields]
+
+
+def test_a_user_gets_through_directories_that_were_made_for_the_container(site, pod):
+    os.makedirs(f"{site.base}/bare/bin")
+    shutil.copy(f"{site.rootfs}/bin/busybox", f"{site.base}/bare/bin/busybox")
+    settings = {"rootfs": f"{site.base}/bare", "user": "1000", "cwd": "/made/for/it"}
+    command = ["/bin/busybox", "wc", "-l", "/etc/hosts", "/proc/self/comm"]
+    old = os.umask(0o077)
+    try:
+        app = add(site, pod, "app", command=command, **settings)
+        assert ran(app).splitlines()[1].split() == ["1", "/proc/self/comm"]
+    finally:
+        os.umask(old)
 
 
 def test_user_group_environment_and_directory(site, pod):

@@ -183,8 +183,16 @@ class Conmon:
         env = {**command.CLEAN_ENV, "_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start)}
         fds = {2: stderr, sync: sync, start: start}
         try:
-            # conmon leaves a file `oom` in its working directory, whatever that is.
-            return command.spawn(self.arguments(launch), env=env, fds=fds, cwd=launch.persist_dir)
+            return command.spawn(
+                self.arguments(launch),
+                env=env,
+                fds=fds,
+                # conmon leaves a file `oom` in its working directory, whatever that is.
+                cwd=launch.persist_dir,
+                # The runtime makes what is missing in the root file system, the working directory
+                # say, and a container's user who is not root must get through.
+                umask=0o022,
+            )
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise MonitorError(
                 f"the monitor `{self.path}` can't be run: {error.strerror}\n{_INSTALL}"
