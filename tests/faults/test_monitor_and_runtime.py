@@ -317,3 +317,30 @@ def test_f63_a_container_that_exits_while_it_is_worked_on_is_no_error(site):
         for container in pod.containers():
             assert container.wait(60) in (5, 137, 143)
     sound(engine)
+
+
+@pytest.mark.parametrize("step", ["write_bundle", "take_back_null"])
+def test_a_provider_that_ends_during_a_create_is_named_and_nothing_else_is_joined(
+    site, monkeypatch, step
+):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine, share=("ipc",))
+    one, two = add(site, pod, "one"), add(site, pod, "two")
+    one.start()
+    real = getattr(lifecycle_create, step)
+
+    def ended(*arguments):
+        with engine.host.store.read() as view:
+            kill_hard(view.container(view.pod(pod.id).infra_id).init.pid)
+        return real(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle_create, step, ended)
+        with pytest.raises(podcore.DependencyNotRunningError, match="ended meanwhile"):
+            two.start()
+
+    assert two.status == "configured"
+    two.start()
+    assert two.status == "running"
+    pod.remove(force=True)
+    sound(engine)

@@ -9,8 +9,10 @@ from podcore.errors import (
     ContainerStateError,
     DependencyNotRunningError,
     InvalidArgumentError,
+    OCIRuntimeError,
     PodcoreError,
 )
+from podcore.kernel import process
 from podcore.kernel.devices import take_back_null
 from podcore.kernel.exhaustion import typed
 from podcore.kernel.failpoints import failpoint
@@ -81,8 +83,11 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None, names: tuple[str,
         failpoint("create.after-intent")
         monitor, init = _launch(held, pod, joined)
         failpoint("create.after-launch")
+        _check_joined(record, joined)
     except BaseException as error:
         _undo(held, error)
+        if isinstance(error, OCIRuntimeError):
+            _check_joined(record, joined, error)
         if isinstance(error, OSError) and not isinstance(error, PodcoreError):
             raise _typed(error, held.record) from error
         raise
@@ -193,6 +198,26 @@ def _joined(host: Host, record: ContainerRecord, pod: PodRecord, names: tuple[st
         return replace(joined, shm_path=mount_shm(host.places, pod))
     hostname = hostname_of(record, pod, lambda key: known.get(key) or _find(host, key))
     return join(host.places, record, pod, processes, hostname, names)
+
+
+def _check_joined(
+    record: ContainerRecord, joined: Joined, error: OCIRuntimeError | None = None
+) -> None:
+    """Checks that the namespaces that were joined are still those that were meant.
+
+    Another verb may have stopped a provider meanwhile, and its pid may be another process's.
+
+    Raises:
+        DependencyNotRunningError: a provider has ended; ``error`` is its cause.
+    """
+    ended = [key for key, identity in joined.processes.items() if not process.alive(identity)]
+    if ended:
+        listed = ", ".join(f"`{short(key)}`" for key in ended)
+        message = (
+            f"container `{record.name}` ({short(record.id)}) joins a namespace of {listed}, "
+            "which ended meanwhile\nhint: start it again"
+        )
+        raise DependencyNotRunningError(message, ended) from error
 
 
 def _find(host: Host, container_id: str) -> ContainerRecord | None:

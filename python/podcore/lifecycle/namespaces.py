@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podcore.lifecycle import pins, shm
 from podcore.names import SHORT
@@ -24,6 +24,8 @@ class Joined:
         names: the containers that it finds at 127.0.0.1.
         shm_path: the /dev/shm that goes with the IPC namespace of the pod.
         shm_of: whose /dev/shm goes with the IPC namespace of another container.
+        processes: whose namespaces ``paths`` lead to, by container id; a path means what it should
+            only while they live.
     """
 
     paths: Mapping[str, str | None]
@@ -31,6 +33,7 @@ class Joined:
     names: tuple[str, ...] = ()
     shm_path: str | None = None
     shm_of: ProcessIdentity | None = None
+    processes: Mapping[str, ProcessIdentity] = field(default_factory=dict)
 
 
 def source(record: ContainerRecord, pod: PodRecord, kind: str) -> str:
@@ -98,7 +101,8 @@ def join(
     if source(record, pod, "ipc") == "pod":
         shm_path = shm.directory(places, pod.id)
     on_pod_network = source(record, pod, "net") == "pod"
-    return Joined(paths, hostname, names if on_pod_network else (), shm_path, shm_of)
+    names = names if on_pod_network else ()
+    return Joined(paths, hostname, names, shm_path, shm_of, processes)
 
 
 def hostname_of(
