@@ -34,6 +34,10 @@ RUNTIME = "/podcore-testing/runc"
 """The path that simulated containers are pinned to; there is no such file."""
 
 
+# As in v1: each container is killed and frozen on its own.
+_HIERARCHIES = Hierarchies("v1", {}, (), None)
+
+
 @contextmanager
 def fake_engine(
     directory: str | os.PathLike[str],
@@ -91,7 +95,7 @@ class _FakeHost(Host):
 
     @property
     def hierarchies(self) -> Hierarchies:
-        return Hierarchies("v2", {}, (), None)
+        return _HIERARCHIES
 
     def default_runtime(self) -> str:
         return RUNTIME
@@ -152,7 +156,7 @@ class _FakeRuntime(Runc):
 
 class _FakeCgroup(Cgroup):
     def __init__(self, world: FakeContainers, path: str) -> None:
-        super().__init__(Hierarchies("v2", {}, (), None), path)
+        super().__init__(_HIERARCHIES, path)
         object.__setattr__(self, "world", world)
 
     world: FakeContainers
