@@ -1,5 +1,8 @@
 //! Compressed rows of 32-bit node numbers.
 
+use std::mem::take;
+
+use super::spare;
 use crate::error::TooLarge;
 
 /// For each node a row of other nodes, all rows in one array.
@@ -22,7 +25,7 @@ impl Default for Rows {
 impl Rows {
     /// Returns no rows yet, with room for some; for targets there will be when there are rows.
     pub fn with_capacity(rows: usize) -> Self {
-        let mut offsets = Vec::with_capacity(rows + 1);
+        let mut offsets = spare::take(rows + 1);
         offsets.push(0);
         Self {
             offsets,
@@ -70,8 +73,12 @@ impl Rows {
         let expected = self.offsets.capacity() - 1;
         let present = self.len() + rows;
         let average = (self.targets.len() + targets).div_ceil(present.max(1));
-        self.targets
-            .reserve_exact(targets + average * expected.saturating_sub(present));
+        let more = targets + average * expected.saturating_sub(present);
+        if self.targets.is_empty() {
+            self.targets = spare::take(more);
+        } else {
+            self.targets.reserve_exact(more);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -97,7 +104,7 @@ impl Rows {
     /// Returns the rows of the reversed edges; each of them is in ascending order.
     #[must_use]
     pub fn transposed(&self) -> Self {
-        let mut offsets = vec![0_u32; self.len() + 1];
+        let mut offsets = spare::take_zeros(self.len() + 1);
         for &target in &self.targets {
             offsets[target as usize] += 1;
         }
@@ -108,7 +115,7 @@ impl Rows {
             end += *offset;
             *offset = end;
         }
-        let mut targets = vec![0_u32; self.targets.len()];
+        let mut targets = spare::take_zeros(self.targets.len());
         for source in (0..self.len()).rev() {
             for &target in self.row(source as u32) {
                 let place = &mut offsets[target as usize];
@@ -127,5 +134,12 @@ impl Rows {
             rows.targets[ends[0] as usize..ends[1] as usize].sort_unstable();
         }
         rows
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        spare::give(take(&mut self.offsets));
+        spare::give(take(&mut self.targets));
     }
 }

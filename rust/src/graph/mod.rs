@@ -7,6 +7,7 @@ mod csr;
 mod cycle;
 mod order;
 mod reach;
+mod spare;
 mod table;
 
 use std::sync::OnceLock;

@@ -1,6 +1,9 @@
 //! Levels and order: where a node stands when everything that it depends on comes first.
 
+use std::mem::take;
+
 use super::csr::Rows;
+use super::spare;
 
 /// The nodes of an acyclic graph by level, and in each level by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +28,12 @@ impl Levels {
     }
 
     /// Sorts the nodes by counting: both passes over `level` are sequential.
-    fn from_level_of_each(level: &[u32]) -> Self {
+    fn from_level_of_each(level: Vec<u32>) -> Self {
         let count = level.len();
         let levels = level.iter().max().map_or(0, |&last| last as usize + 1);
-        let mut order_and_begins = vec![0_u32; count + levels + 1];
+        let mut order_and_begins = spare::take_zeros(count + levels + 1);
         let (order, begins) = order_and_begins.split_at_mut(count);
-        for &level in level {
+        for &level in &level {
             begins[level as usize] += 1;
         }
         // As in `Rows::transposed`: ends become begins while the levels fill from behind.
@@ -44,10 +47,17 @@ impl Levels {
             *place -= 1;
             order[*place as usize] = node as u32;
         }
+        spare::give(level);
         Self {
             order_and_begins,
             count,
         }
+    }
+}
+
+impl Drop for Levels {
+    fn drop(&mut self) {
+        spare::give(take(&mut self.order_and_begins));
     }
 }
 
@@ -56,7 +66,7 @@ impl Levels {
 ///
 /// Nothing has to be reversed or queued for it: one pass in order of number does.
 pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
-    let mut level: Vec<u32> = Vec::with_capacity(dependencies.len());
+    let mut level = spare::take(dependencies.len());
     for row in dependencies.iter() {
         let mut own = 0;
         for &dependency in row {
@@ -64,7 +74,7 @@ pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
         }
         level.push(own);
     }
-    Some(Levels::from_level_of_each(&level))
+    Some(Levels::from_level_of_each(level))
 }
 
 /// Returns the levels of any graph, by Kahn's algorithm.
@@ -75,9 +85,10 @@ pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
 pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Levels, Vec<bool>> {
     let count = dependencies.len();
     // Of a node in the queue or behind it nothing is missing; its level takes the place.
-    let mut missing: Vec<u32> = dependencies.iter().map(|row| row.len() as u32).collect();
+    let mut missing = spare::take(count);
+    missing.extend(dependencies.iter().map(|row| row.len() as u32));
     // One place more than there are nodes: see below.
-    let mut queue = vec![0_u32; count + 1];
+    let mut queue = spare::take_zeros(count + 1);
     let mut end = 0;
     for (node, &missing) in missing.iter().enumerate() {
         queue[end] = node as u32;
@@ -108,5 +119,6 @@ pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Le
         }
         return Err(stuck);
     }
-    Ok(Levels::from_level_of_each(&missing))
+    spare::give(queue);
+    Ok(Levels::from_level_of_each(missing))
 }
