@@ -48,7 +48,7 @@ const SAMPLES: usize = 8;
 /// Mappings up to this size are in the nearest caches, where asking ahead only costs.
 const NEAR: usize = 2048;
 /// Working memory up to this size stays with the thread for the next graph.
-const KEPT_BYTES: usize = 4 << 20;
+const KEPT_BYTES: usize = 6 << 20;
 /// Rows up to this length are searched for duplicates one by one.
 const SHORT_ROW: usize = 16;
 /// For `Reader::by_content_groups`.
@@ -90,6 +90,8 @@ pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
 struct Scratch {
     by_address: AddressTable,
     by_content: NumberTable,
+    /// Empty: the memory for the names of the next graph.
+    names: Vec<Py<PyString>>,
     /// Borrowed.
     keys: Vec<*const ffi::PyObject>,
     /// Borrowed: the dependencies of each key.
@@ -117,7 +119,8 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
         Some(reader) => reader.read(),
         None => Ok(None),
     });
-    let words = scratch.keys.capacity()
+    let words = scratch.names.capacity()
+        + scratch.keys.capacity()
         + scratch.values.capacity()
         + scratch.items.capacity()
         + scratch.missed.capacity()
@@ -182,6 +185,7 @@ impl<'py, 's> Reader<'py, 's> {
             by_address,
             by_content: contents,
             keys,
+            names: spare_names,
             ..
         } = &mut *scratch;
         if by_content {
@@ -191,7 +195,12 @@ impl<'py, 's> Reader<'py, 's> {
         }
         let far = count > NEAR;
         let direct = layout_is_known(dict.py());
-        let mut names: Vec<Py<PyString>> = Vec::with_capacity(count);
+        let mut names = if spare_names.capacity() / 4 <= count.max(KEYS) {
+            take(spare_names)
+        } else {
+            Vec::new()
+        };
+        names.reserve_exact(count);
         for begin in (0..count).step_by(KEYS) {
             let end = count.min(begin + KEYS);
             if far {
@@ -301,8 +310,15 @@ impl<'py, 's> Reader<'py, 's> {
         } = &mut *self.scratch;
         for &value in &values[group] {
             // SAFETY: the dict keeps the value alive, as no Python code has run since.
-            if !unsafe { gather(value, items, direct) }? {
-                return Ok(false);
+            unsafe {
+                if direct && ffi::PyList_CheckExact(value) != 0 {
+                    // One by one, as rows are short: a call to copy them would cost more.
+                    for &item in list_items(value) {
+                        items.push(item.cast_const());
+                    }
+                } else if !gather(value, items)? {
+                    return Ok(false);
+                }
             }
             ends.push(items.len());
         }
@@ -330,7 +346,7 @@ impl<'py, 's> Reader<'py, 's> {
         let set = unsafe { is_exact_set(value) };
         if !set {
             // SAFETY: likewise.
-            unsafe { gather(value, &mut self.scratch.items, false) }?;
+            unsafe { gather(value, &mut self.scratch.items) }?;
             for &item in &self.scratch.items[first..] {
                 // SAFETY: no Python code has run since `gather` borrowed it from its list.
                 self.held_items
@@ -588,26 +604,17 @@ pub(super) fn insert_by_content(
 ///
 /// # Safety
 ///
-/// The value is alive, and `direct` is what `layout_is_known` says, or false.
-#[inline]
+/// The value is alive.
 unsafe fn gather(
     value: *mut ffi::PyObject,
     items: &mut Vec<*const ffi::PyObject>,
-    direct: bool,
 ) -> Result<bool, Stop> {
     // SAFETY: the functions called are those for the exact type of a live object, and the places
     // asked for are within its size. No Python code runs.
     unsafe {
         if ffi::PyList_CheckExact(value) != 0 {
-            if direct {
-                // One by one, as rows are short: a call to copy them would cost more.
-                for &item in list_items(value) {
-                    items.push(item.cast_const());
-                }
-            } else {
-                let places = 0..ffi::PyList_Size(value);
-                items.extend(places.map(|place| ffi::PyList_GetItem(value, place).cast_const()));
-            }
+            let places = 0..ffi::PyList_Size(value);
+            items.extend(places.map(|place| ffi::PyList_GetItem(value, place).cast_const()));
         } else if ffi::PyTuple_CheckExact(value) != 0 {
             let places = 0..ffi::PyTuple_Size(value);
             items.extend(places.map(|place| ffi::PyTuple_GetItem(value, place).cast_const()));
@@ -697,6 +704,17 @@ pub(super) fn drop_references(py: Python<'_>, strings: Vec<Py<PyString>>) {
     let mut strings = ManuallyDrop::into_inner(strings);
     // SAFETY: shorter than it was; no reference is dropped a second time.
     unsafe { strings.set_len(0) };
+    // At the end of a thread there may be none, and the memory is freed.
+    let _ = SCRATCH.try_with(|scratch| {
+        if let Some(mut kept) = scratch.take() {
+            if kept.names.capacity() < strings.capacity()
+                && strings.capacity() * size_of::<usize>() <= KEPT_BYTES / 4
+            {
+                kept.names = strings;
+            }
+            scratch.set(Some(kept));
+        }
+    });
 }
 
 /// Returns a new list of some of the strings.
@@ -817,6 +835,14 @@ pub(super) fn exact<'py>(string: &Bound<'py, PyString>) -> PyResult<Bound<'py, P
 /// Returns the hash of an exact str.
 #[inline]
 pub(super) fn content_hash(string: &Bound<'_, PyString>) -> PyResult<u64> {
+    if layout_is_known(string.py()) {
+        // SAFETY: head, length and hash are what a str begins with in all versions that are known.
+        let hash = unsafe { *string.as_ptr().cast::<ffi::Py_hash_t>().add(3) };
+        // Until it is first asked for, there is none.
+        if hash != -1 {
+            return Ok(hash.cast_unsigned() as u64);
+        }
+    }
     Ok(string.hash()?.cast_unsigned() as u64)
 }
 
@@ -824,10 +850,51 @@ impl Keys {
     /// Returns whether a key and another exact str have the same content.
     #[inline]
     pub(super) fn equal(&self, number: u32, other: Borrowed<'_, '_, PyString>) -> bool {
-        let (name, other) = (self.names[number as usize].as_ptr(), other.as_ptr());
+        let (name, other, py) = (&self.names[number as usize], other.as_ptr(), other.py());
+        let name = name.as_ptr();
         // SAFETY: both are exact str and alive: comparing them runs no Python code, and cannot
         // fail as they have been hashed before.
-        name == other || unsafe { ffi::PyUnicode_Compare(name, other) == 0 }
+        unsafe {
+            if name == other {
+                return true;
+            }
+            match (ascii(py, name), ascii(py, other)) {
+                (Some(name), Some(other)) => name == other,
+                _ => ffi::PyUnicode_Compare(name, other) == 0,
+            }
+        }
+    }
+}
+
+/// Returns the characters of an exact str that has only ASCII ones, where the layout is known.
+///
+/// # Safety
+///
+/// The str is alive while the characters are used.
+#[inline]
+unsafe fn ascii<'a>(py: Python<'_>, string: *mut ffi::PyObject) -> Option<&'a [u8]> {
+    /// Set in the state of a str whose characters follow its head, and are all ASCII.
+    const COMPACT_ASCII: u32 = 0b110_0000;
+    static HEAD: OnceLock<usize> = OnceLock::new();
+    let head = *HEAD.get_or_init(|| {
+        let version = py.version_info();
+        let plain = cfg!(all(target_endian = "little", target_pointer_width = "64"));
+        match (version.major, version.minor) {
+            (3, 11) if plain && layout_is_known(py) => 48,
+            (3, 12 | 13) if plain && layout_is_known(py) => 40,
+            _ => 0,
+        }
+    });
+    if head == 0 {
+        return None;
+    }
+    // SAFETY: head, length, hash and state are what a str begins with in these versions; one of
+    // this state has as many bytes behind its head as its length says.
+    unsafe {
+        let words = string.cast::<usize>();
+        let state = *words.add(4).cast::<u32>();
+        (state & COMPACT_ASCII == COMPACT_ASCII)
+            .then(|| slice::from_raw_parts(string.cast::<u8>().add(head), *words.add(2)))
     }
 }
 
