@@ -137,6 +137,10 @@ class Sweeper:
                 print(f"{number} of {len(points)} points", file=sys.stderr, flush=True)
             try:
                 hit, wrong = self._try(point)
+                if not hit and not wrong:
+                    # The first run of a site makes directories that later ones find.
+                    self._renew()
+                    hit, wrong = self._try(point)
             except Exception as error:
                 hit, wrong = True, [f"{type(error).__name__}: {error}"]
             if hit:
@@ -175,11 +179,12 @@ class Sweeper:
         fault = "signal=SIGKILL" if point.action == "kill" else f"error={point.action}"
         with self._prepared(point.verb) as site:
             inject = f"inject={point.call}:{fault}:when={point.number}"
-            ended, _ = self._run(site, point.verb, ["-e", inject])
+            ended, calls = self._run(site, point.verb, ["-e", inject])
             if point.action == "kill":
-                hit, wrong = ended["code"] == -signal.SIGKILL, []
+                hit = ended["code"] == -signal.SIGKILL
             else:
-                hit, wrong = True, []
+                hit = any("(INJECTED)" in rest for _, rest in calls)
+            wrong = []
             # An input or output error of the host has no other name than the host's.
             if ended["code"] == 11 or (ended["code"] == 12 and point.action != "EIO"):
                 wrong.append(f"no error of podcore's: {ended['said']}")
