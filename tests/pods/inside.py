@@ -2,6 +2,9 @@
 
 import os
 
+from harness import host
+from harness.polling import eventually
+
 SLEEP = ["/bin/sleep", "1000"]
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
@@ -30,6 +33,18 @@ def ran(container):
 
 def written(container):
     return "".join(f"{entry.text}\n" for entry in container.logs()).removesuffix("\n")
+
+
+def proc_file(container, name):
+    """A file of /proc of a container's own process, once that is its command."""
+
+    def executed():
+        # A runtime's start returns just before its own program there becomes the command.
+        program = os.path.basename(os.readlink(f"/proc/{container.pid}/exe"))
+        return program in ("busybox", "catatonit", "podcore-init")
+
+    eventually(executed, what=f"the command of `{container.name}`")
+    return host.read_proc(container.pid, name)
 
 
 def namespaces(pid):

@@ -18,7 +18,7 @@ import pytest
 import podcore
 from podcore.bundle import hardening
 from podcore.oci import discovery
-from pods.inside import add, namespaces, sh
+from pods.inside import add, namespaces, proc_file, sh
 
 # Each must fail for the root of a container that was asked for nothing special.
 FORBIDDEN = {
@@ -46,8 +46,7 @@ def test_a_container_can_not_do_what_it_was_not_given(site):
         f"( {command} ) > /dev/null 2>&1 && echo '{name}'" for name, command in FORBIDDEN.items()
     )
     assert sh(container, f"{script}\ntrue") == ""
-    with open(f"/proc/{container.pid}/status", encoding="ascii") as file:
-        status = file.read()
+    status = proc_file(container, "status")
     assert "NoNewPrivs:\t1" in status
     assert "Seccomp:\t2" in status
     mounted = sh(container, "cat /proc/mounts")
@@ -77,8 +76,7 @@ def test_the_strict_profile_from_inside(site):
     first, host, size = sh(container, "cat /proc/self/uid_map").split()
     assert (int(first), int(size)) == (0, 65536)
     assert int(host) >= 65536
-    with open(f"/proc/{container.pid}/status", encoding="ascii") as file:
-        status = file.read()
+    status = proc_file(container, "status")
     assert f"Uid:\t{host}" in status
     assert all(f"Cap{kind}:\t{'0' * 16}" in status for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb"))
     own = namespaces(os.getpid())
@@ -143,8 +141,7 @@ def test_a_bundle_of_the_users_is_taken_as_it_is_and_can_not_change_afterwards(s
     config["process"]["args"] = ["/bin/echo", "evil"]
     write()
     pod.start()
-    with open(f"/proc/{container.pid}/status", encoding="ascii") as file:
-        status = file.read()
+    status = proc_file(container, "status")
     # It gets what it asks for, and `bundle check` and `inspect --security` say what that is.
     assert f"CapEff:\t{1 << 21:016x}" in status
     assert "Seccomp:\t0" in status

@@ -9,7 +9,7 @@ import pytest
 
 import podcore
 from harness.polling import eventually
-from pods.inside import add, ran, sh, written
+from pods.inside import add, proc_file, ran, sh, written
 
 # CapEff and the others, with CHOWN (0) taken away and NET_ADMIN (12) added to podman's eleven.
 CAPABILITIES = 0x800405FB & ~0b1 | 1 << 12
@@ -22,8 +22,8 @@ def pod(site):
 
 def status(container, *fields):
     """Lines of /proc/self/status of the container's own process."""
-    with open(f"/proc/{container.pid}/status", encoding="ascii") as file:
-        lines = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    text = proc_file(container, "status").splitlines()
+    lines = dict(line.split(":\t", 1) for line in text if ":\t" in line)
     return [lines[field].strip() for field in fields]
 
 

@@ -9,7 +9,7 @@ import podcore
 from harness import host
 from harness.polling import eventually
 from podcore.kernel import mounts, process
-from pods.inside import add, namespaces, ran, sh, shared
+from pods.inside import add, namespaces, proc_file, ran, sh, shared
 
 SHARED = {"ipc", "net", "uts"}
 SERVE = "while true; do nc -l -p 8080 -e /bin/echo hello; done"
@@ -200,10 +200,8 @@ def test_the_infra_container_is_minimal_and_no_member(site):
     assert ran(one) == ""
     infra = site.engine().container(pod.inspect().infra_container_id)
     assert infra.name == f"{pod.id[:12]}-infra"
-    with open(f"/proc/{infra.pid}/cmdline", "rb") as file:
-        assert file.read() == b"/catatonit\0-P\0"
-    with open(f"/proc/{infra.pid}/status", encoding="ascii") as file:
-        assert "CapBnd:\t0000000000000000" in file.read()
+    assert proc_file(infra, "cmdline") == "/catatonit\0-P\0"
+    assert "CapBnd:\t0000000000000000" in proc_file(infra, "status")
     assert sorted(os.listdir(f"/proc/{infra.pid}/root")) == [
         "catatonit",
         "dev",
