@@ -35,7 +35,7 @@ impl Graph {
     /// The cycles worth telling, by their first node: every self-dependency, and in every tangle
     /// of nodes that reach each other the shortest cycle through the first of them.
     pub fn new(dependencies: Rows) -> Result<Self, Vec<Cycle>> {
-        if let Some(levels) = order::levels_of_ordered(&dependencies) {
+        if let Some(levels) = order::levels_at_once(&dependencies) {
             return Ok(Self {
                 dependencies,
                 dependents: OnceLock::new(),

@@ -5,6 +5,9 @@ use std::mem::take;
 use super::csr::Rows;
 use super::spare;
 
+/// How many nodes are few.
+const FEW: usize = 32;
+
 /// The nodes of an acyclic graph by level, and in each level by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels {
@@ -28,12 +31,12 @@ impl Levels {
     }
 
     /// Sorts the nodes by counting: both passes over `level` are sequential.
-    fn from_level_of_each(level: Vec<u32>) -> Self {
+    fn from_level_of_each(level: &[u32]) -> Self {
         let count = level.len();
         let levels = level.iter().max().map_or(0, |&last| last as usize + 1);
         let mut order_and_begins = spare::take_zeros(count + levels + 1);
         let (order, begins) = order_and_begins.split_at_mut(count);
-        for &level in &level {
+        for &level in level {
             begins[level as usize] += 1;
         }
         // As in `Rows::transposed`: ends become begins while the levels fill from behind.
@@ -47,7 +50,6 @@ impl Levels {
             *place -= 1;
             order[*place as usize] = node as u32;
         }
-        spare::give(level);
         Self {
             order_and_begins,
             count,
@@ -61,20 +63,67 @@ impl Drop for Levels {
     }
 }
 
-/// Returns the levels of a graph in which each node depends only on nodes of smaller number; None
-/// for any other.
+/// Returns the levels of a graph in which each node depends only on nodes of smaller number, or
+/// which has few nodes; None for any other, and where there is a cycle.
 ///
-/// Nothing has to be reversed or queued for it: one pass in order of number does.
-pub(super) fn levels_of_ordered(dependencies: &Rows) -> Option<Levels> {
-    let mut level = spare::take(dependencies.len());
-    for row in dependencies.iter() {
-        let mut own = 0;
-        for &dependency in row {
-            own = own.max(level.get(dependency as usize)? + 1);
-        }
-        level.push(own);
+/// Nothing has to be reversed or queued for these.
+pub(super) fn levels_at_once(dependencies: &Rows) -> Option<Levels> {
+    let count = dependencies.len();
+    if count <= FEW {
+        let mut level = [0; FEW];
+        let level = &mut level[..count];
+        let known = level_ordered(dependencies, level) || level_few(dependencies, level);
+        return known.then(|| Levels::from_level_of_each(level));
     }
-    Some(Levels::from_level_of_each(level))
+    let mut level = spare::take_zeros(count);
+    let levels =
+        level_ordered(dependencies, &mut level).then(|| Levels::from_level_of_each(&level));
+    spare::give(level);
+    levels
+}
+
+/// Writes the level of each node; returns false when one depends on a node of no smaller number.
+fn level_ordered(dependencies: &Rows, level: &mut [u32]) -> bool {
+    for (node, row) in dependencies.iter().enumerate() {
+        let (before, own) = level.split_at_mut(node);
+        for &dependency in row {
+            let Some(below) = before.get(dependency as usize) else {
+                return false;
+            };
+            own[0] = own[0].max(below + 1);
+        }
+    }
+    true
+}
+
+/// Writes the level of each of few nodes; returns false when there is a cycle.
+///
+/// Sets of nodes are bits here: for so few it costs less to look at all nodes once for each level
+/// than to make room for anything.
+fn level_few(dependencies: &Rows, level: &mut [u32]) -> bool {
+    let mut needed = [0_u64; FEW];
+    for (needed, row) in needed.iter_mut().zip(dependencies.iter()) {
+        for &dependency in row {
+            *needed |= 1 << dependency;
+        }
+    }
+    let all = (1_u64 << level.len()) - 1;
+    let (mut done, mut current) = (0, 0);
+    while done != all {
+        let mut ready = 0;
+        for (node, (own, needed)) in level.iter_mut().zip(needed).enumerate() {
+            if done >> node & 1 == 0 && needed & !done == 0 {
+                ready |= 1 << node;
+                *own = current;
+            }
+        }
+        if ready == 0 {
+            return false;
+        }
+        done |= ready;
+        current += 1;
+    }
+    true
 }
 
 /// Returns the levels of any graph, by Kahn's algorithm.
@@ -120,5 +169,7 @@ pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Le
         return Err(stuck);
     }
     spare::give(queue);
-    Ok(Levels::from_level_of_each(missing))
+    let levels = Levels::from_level_of_each(&missing);
+    spare::give(missing);
+    Ok(levels)
 }

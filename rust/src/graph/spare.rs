@@ -18,53 +18,48 @@ thread_local! {
 }
 
 /// Returns an empty array with room for so many numbers.
+#[inline]
 pub(super) fn take(room: usize) -> Vec<u32> {
-    if room < LARGE {
-        return Vec::with_capacity(room);
-    }
-    let found = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        let fits = |array: &Vec<u32>| {
-            let capacity = array.capacity();
-            capacity >= room && capacity / SLACK <= room
-        };
-        let best = (0..spare.len())
-            .filter(|&place| fits(&spare[place]))
-            .min_by_key(|&place| spare[place].capacity())?;
-        Some(spare.swap_remove(best))
-    });
     // Without a thread's memory, as at its end, there is nothing to be found.
-    found
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Vec::with_capacity(room))
+    let spare = (room >= LARGE).then(|| SPARE.try_with(|spare| find(spare, room)).ok().flatten());
+    spare.flatten().unwrap_or_else(|| Vec::with_capacity(room))
 }
 
 /// Returns an array of so many zeros.
+#[inline]
 pub(super) fn take_zeros(count: usize) -> Vec<u32> {
-    if count < LARGE {
-        return vec![0; count];
-    }
     let mut array = take(count);
     array.resize(count, 0);
     array
 }
 
 /// Keeps an array for later, if there is room for it.
-pub(super) fn give(mut array: Vec<u32>) {
-    let bytes = |array: &Vec<u32>| array.capacity() * size_of::<u32>();
-    if array.capacity() < LARGE {
-        return;
+#[inline]
+pub(super) fn give(array: Vec<u32>) {
+    if array.capacity() >= LARGE {
+        // At the end of a thread nothing is kept, and the array is freed.
+        let _ = SPARE.try_with(|spare| keep(spare, array));
     }
-    array.clear();
-    // At the end of a thread nothing is kept, and the array is freed.
-    let _ = SPARE.try_with(|spare| {
-        let mut spare = spare.borrow_mut();
-        if spare.len() == KEPT {
-            spare.remove(0);
-        }
-        if spare.iter().map(bytes).sum::<usize>() + bytes(&array) <= KEPT_BYTES {
-            spare.push(array);
-        }
-    });
+}
+
+/// Takes out the smallest array that is large enough, and not much too large.
+fn find(spare: &RefCell<Vec<Vec<u32>>>, room: usize) -> Option<Vec<u32>> {
+    let mut spare = spare.borrow_mut();
+    let fits = |capacity| capacity >= room && capacity / SLACK <= room;
+    let best = (0..spare.len())
+        .filter(|&place| fits(spare[place].capacity()))
+        .min_by_key(|&place| spare[place].capacity())?;
+    Some(spare.swap_remove(best))
+}
+
+fn keep(spare: &RefCell<Vec<Vec<u32>>>, mut array: Vec<u32>) {
+    let mut spare = spare.borrow_mut();
+    if spare.len() == KEPT {
+        spare.remove(0);
+    }
+    let numbers: usize = spare.iter().map(Vec::capacity).sum();
+    if (numbers + array.capacity()) * size_of::<u32>() <= KEPT_BYTES {
+        array.clear();
+        spare.push(array);
+    }
 }

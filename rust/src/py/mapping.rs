@@ -704,7 +704,11 @@ pub(super) fn drop_references(py: Python<'_>, strings: Vec<Py<PyString>>) {
     let mut strings = ManuallyDrop::into_inner(strings);
     // SAFETY: shorter than it was; no reference is dropped a second time.
     unsafe { strings.set_len(0) };
-    // At the end of a thread there may be none, and the memory is freed.
+    // Small ones the allocator keeps itself.
+    if strings.capacity() < NEAR {
+        return;
+    }
+    // At the end of a thread there may be no scratch, and the memory is freed.
     let _ = SCRATCH.try_with(|scratch| {
         if let Some(mut kept) = scratch.take() {
             if kept.names.capacity() < strings.capacity()
