@@ -136,7 +136,7 @@ def test_a_failure_to_place_the_monitor_creates_nothing(box: BareContainer) -> N
     with pytest.raises(PermissionError, match="no"):
         Conmon.find().launch(box.launch(place=fail), Deadline.after(60))
     assert box.runtime.state(box.id, log=box.log) is None
-    assert box.processes() == []
+    eventually(lambda: not box.processes(), what="the end of all processes")
 
 
 def test_nothing_of_the_caller_reaches_monitor_and_container(
@@ -206,7 +206,7 @@ def test_the_deadline_ends_monitor_runtime_and_hook(box: BareContainer) -> None:
     hanging = When.true(lambda: os.path.exists(f"{box.base}/hooked"))
     with pytest.raises(OCIRuntimeTimeoutError, match="creating container `box` took too long"):
         Conmon.find().launch(box.launch(), hanging)
-    assert box.processes() == []
+    eventually(lambda: not box.processes(), what="the end of all processes")
 
 
 def test_a_killed_monitor_leaves_the_container_alive_and_no_exit_file(box: BareContainer) -> None:
@@ -256,4 +256,4 @@ def test_a_monitor_that_can_not_write_its_log_says_so(box: BareContainer) -> Non
 
     with pytest.raises(MonitorError, match=r"gave up: .*log"):
         Conmon.find().launch(box.launch(log_path=f"{box.base}/none/log"), Deadline.after(60))
-    assert box.processes() == []
+    eventually(lambda: not box.processes(), what="the end of all processes")
