@@ -137,7 +137,8 @@ class Engine:
             share: namespaces that its containers share: of ``ipc``, ``net``, ``uts``, ``pid`` and
                 ``cgroup``; ``()`` for none.
             hostname: of all containers that share ``uts``; default: the name.
-            infra: a process holds the shared namespaces.
+            infra: a process holds the shared namespaces; False pins them by bind mounts, which is
+                cheaper, but can't hold ``pid`` and ``cgroup``.
             limits: the fields of ``Limits``, for all its containers together: ``memory=`` and
                 others. Or ``limits=``, a ``Limits``.
 

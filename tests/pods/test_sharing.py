@@ -42,7 +42,7 @@ def test_containers_share_network_ipc_and_host_name(site, pod):
     assert sh(one, "ip -o link | wc -l; ip -o -4 addr show dev lo | wc -l") == "1\n1"
 
 
-@pytest.mark.runtimes("runc")
+@pytest.mark.runtimes("crun")
 def test_namespaces_outlive_their_members_until_the_pod_is_cleaned_up(site, pod, infra):
     one = add(site, pod, "one")
     pod.start()
@@ -184,7 +184,6 @@ def test_a_pod_whose_infra_container_was_killed_starts_and_is_removed(site):
     pod.remove(force=True)
 
 
-@pytest.mark.runtimes("runc")
 def test_sysctls_of_a_shared_network_are_seen_by_all(site, pod):
     one = add(site, pod, "one", sysctls={"net.ipv4.ip_default_ttl": "77"})
     two = add(site, pod, "two")
@@ -219,3 +218,15 @@ def test_the_infra_container_is_minimal_and_no_member(site):
 def pods_mounts(site):
     below = f"{site.run_root}/pods/"
     return [mount.mount_point for mount in host.mounts() if mount.mount_point.startswith(below)]
+
+
+@pytest.mark.runtimes("runc")
+def test_an_init_of_its_own_works_beside_the_one_of_a_shared_pid_namespace(site):
+    pod = site.engine().create_pod("web", share=["pid"])
+    script = "(sleep 0 &); exec sleep 1000"
+    one = add(site, pod, "one", init=True, command=["/bin/sh", "-c", script])
+    pod.start()
+    script = "until ! ps -o stat | grep -q Z; do usleep 20000; done; echo none"
+    assert sh(one, script) == "none"
+    one.stop(timeout=30)
+    assert one.exit_code == 128 + signal.SIGTERM
