@@ -184,7 +184,7 @@ def main() -> int:
     # A short run has not warmed up: there is nothing to be said about growth.
     if options.seconds >= 60:
         wrong += samples.problems()
-    rate = lives * 3 / options.seconds
+    rate = lives * 3 / max(1.0, options.seconds)
     print(f"{lives} pods, {lives * 3} containers lived and died, {rate:.1f} containers/s")
     print(samples)
     for text in wrong:

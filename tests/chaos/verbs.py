@@ -107,6 +107,11 @@ VERBS = {
         _all(ContainerStatus.RUNNING),
         worker=True,
     ),
+    "start-pod-caller": Verb(
+        _containers,
+        lambda engine: engine.pod("p").start(),
+        _all(ContainerStatus.RUNNING),
+    ),
     "stop": Verb(
         _one_running,
         lambda engine: engine.container("p/a").stop(timeout=10),
@@ -122,6 +127,12 @@ VERBS = {
         _one_running,
         lambda engine: engine.container("p/a").restart(timeout=10),
         _is("a", ContainerStatus.RUNNING),
+    ),
+    "restart-pod": Verb(
+        _running,
+        lambda engine: engine.pod("p").restart(timeout=10),
+        _all(ContainerStatus.RUNNING),
+        worker=True,
     ),
     "remove": Verb(
         _one_running,

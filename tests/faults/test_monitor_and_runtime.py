@@ -12,7 +12,7 @@ import pytest
 
 import podcore
 from harness import leftovers
-from harness.bare import kill_hard
+from harness.bare import When, kill_hard
 from harness.polling import eventually
 from integration.builders import POLITE, STUBBORN, add, await_ready, new_pod, states
 from podcore.kernel.cgroup import Cgroup
@@ -170,11 +170,19 @@ def test_f23_a_runtime_that_is_killed_in_the_middle_of_a_create_leaves_nothing(s
 
 
 def test_f24_a_runtime_that_hangs_holds_up_its_container_only(site, monkeypatch):
-    monkeypatch.setattr(lifecycle_create, "CREATE_TIMEOUT", 3.0)
     engine = site.engine()
     pod = new_pod(site, engine=engine)
     pod.create_container("stuck", bundle=bundle(site, "sleep 1000"))
-    add(site, pod, "fine")
+    fine = add(site, pod, "fine")
+
+    class Deadline:
+        """Has come when the other one runs."""
+
+        @staticmethod
+        def after(seconds):
+            return When.true(lambda: fine.status == "running")
+
+    monkeypatch.setattr(lifecycle_create, "Deadline", Deadline)
 
     with pytest.raises(podcore.PartialFailureError) as caught:
         pod.start()
