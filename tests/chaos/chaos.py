@@ -137,7 +137,12 @@ def settle(site: Site) -> list[str]:
     """Lets podcore put everything right, and returns what is wrong all the same."""
     with site.engine() as engine:
         engine.check(repair=True)
-        return ground.settled(site, engine) + _converge(engine)
+        wrong = ground.settled(site, engine)
+        if wrong:
+            # A signal whose sender was killed may have ended a container after the check only.
+            engine.check(repair=True)
+            wrong = ground.settled(site, engine)
+        return wrong + _converge(engine)
 
 
 def _converge(engine: Engine) -> list[str]:
