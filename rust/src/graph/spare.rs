@@ -20,9 +20,12 @@ thread_local! {
 /// Returns an empty array with room for so many numbers.
 #[inline]
 pub(super) fn take(room: usize) -> Vec<u32> {
+    if room < LARGE {
+        return Vec::with_capacity(room);
+    }
     // Without a thread's memory, as at its end, there is nothing to be found.
-    let spare = (room >= LARGE).then(|| SPARE.try_with(|spare| find(spare, room)).ok().flatten());
-    spare.flatten().unwrap_or_else(|| Vec::with_capacity(room))
+    let found = SPARE.try_with(|spare| find(spare, room)).ok().flatten();
+    found.unwrap_or_else(|| Vec::with_capacity(room))
 }
 
 /// Returns an array of so many zeros.
