@@ -125,7 +125,7 @@ class Sweeper:
             found += [
                 Point(name, call, counts[call], action)
                 for action in actions
-                if action == "kill" or call in ERRORS[action]
+                if action == "kill" or (call in ERRORS[action] and not _never(action, arguments))
             ]
         return found
 
@@ -259,6 +259,11 @@ def _has_effect(call: str, arguments: str) -> bool:
     if call == "fcntl":
         return "SETLK" in arguments
     return True
+
+
+def _never(action: str, arguments: str) -> bool:
+    """Whether the kernel can't give that answer: no wait for an eventfd, so no interrupt."""
+    return action == "EINTR" and arguments.endswith("8) = 8")
 
 
 def sample(points: Sequence[Point], size: int) -> list[Point]:
