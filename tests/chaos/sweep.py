@@ -103,7 +103,11 @@ class Sweeper:
 
     def close(self) -> None:
         """Ends the process that forks, and removes the site."""
-        self._server.communicate(timeout=60)
+        try:
+            self._server.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._server.kill()  # and its child with it
+            self._server.communicate()
         self._site.close()
 
     def points(self, name: str, actions: Sequence[str] = ("kill",)) -> list[Point]:

@@ -62,6 +62,10 @@ def _hold() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
 def _child(order: dict[str, Any]) -> None:
     said, code = "", 0
     verbs.use_rootfs(order["rootfs"])
@@ -88,7 +92,7 @@ def _child(order: dict[str, Any]) -> None:
 def main() -> None:
     """Serves until its stdin ends."""
     global _told  # noqa: PLW0603 - one child at a time, shared with it by memory
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # with whoever sweeps
+    _end_with_parent()
     for line in sys.stdin:
         _told = mmap.mmap(-1, _WORDS)
         pid = os.fork()
@@ -97,6 +101,7 @@ def main() -> None:
             for number in (0, 1, 2):
                 os.dup2(null, number)
             os.close(null)
+            _end_with_parent()
             _child(json.loads(line))
         _, status = os.waitpid(pid, os.WUNTRACED)
         thread = int.from_bytes(_told[:8], "little")
