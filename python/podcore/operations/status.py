@@ -2,17 +2,27 @@
 
 import time
 from collections.abc import Iterable
-from copy import deepcopy
+from dataclasses import fields, replace
+from typing import Any
 
 from podcore.backend import Host
 from podcore.errors import PodcoreError
-from podcore.model import ContainerInspect, ContainerStatus, PodInspect, PodMember, PodStatus
+from podcore.model import (
+    ContainerInspect,
+    ContainerSpec,
+    ContainerStatus,
+    PodInspect,
+    PodMember,
+    PodStatus,
+)
 from podcore.observe import PATIENCE, truth
 from podcore.operations.snapshot import Snapshot, snapshot, snapshots
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
 _ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
+# All else in a checked spec can't be changed.
+_MAPPINGS = tuple(field.name for field in fields(ContainerSpec) if field.default_factory is dict)
 
 
 def true_records(host: Host, records: Iterable[ContainerRecord]) -> list[ContainerRecord]:
@@ -159,10 +169,17 @@ def _describe_container(host: Host, pod: PodRecord, now: ContainerRecord) -> Con
         started=now.started,
         finished=now.finished,
         restarts=now.restarts,
-        spec=deepcopy(now.spec),  # what the caller does to it is no business of the store's
+        spec=_own(now.spec),
         dependencies=tuple(edge.id for edge in now.dependencies),
         oci_runtime=now.oci_runtime,
         bundle=host.places.bundle(now.id),
         log_path=host.places.log(now.id),
         cgroup_path=now.cgroup_path,
     )
+
+
+def _own(spec: ContainerSpec) -> ContainerSpec:
+    """Returns a copy: what the caller does to it is no business of the store's."""
+    # `Any`: their values are of several types.
+    copies: dict[str, Any] = {name: dict(getattr(spec, name)) for name in _MAPPINGS}
+    return replace(spec, **copies)
