@@ -82,15 +82,15 @@ def test_start_of_a_pod_that_shares(benchmark, site, sharing):
     floor = Floor(f"{site.base}/f", site.runtime, configs, lower=site.rootfs, infra=bool(infra))
     floors = []
 
-    def stop_and_measure_the_floor():
-        # What is pinned must stay: the floor's containers join it.
-        sharing.stop(timeout=0, cleanup=bool(infra))
+    def measure_the_floor_and_stop():
+        # In this order: the floor's containers join what is pinned, which is gone then.
         floors.append(floor.start())
         floor.remove()
+        sharing.stop(timeout=0, cleanup=True)
 
     kind = "an infra container" if infra else "pinned namespaces"
     benchmark.group = f"start of {len(members)} containers with {kind} on {site.runtime}"
-    benchmark.pedantic(sharing.start, setup=stop_and_measure_the_floor, rounds=rounds)
+    benchmark.pedantic(sharing.start, setup=measure_the_floor_and_stop, rounds=rounds)
 
     assert states(sharing) == {"running"}
     benchmark.extra_info["subject"] = "podcore"
