@@ -149,6 +149,8 @@ def _converge(engine: Engine) -> list[str]:
     """Every pod must still do what it is told."""
     wrong = []
     for pod in engine.pods():
+        if not pod.containers():
+            continue  # its creator was killed before it had any
         steps: list[tuple[str, Callable[[], object]]] = [
             ("unpause", pod.unpause),
             ("start", pod.start),
