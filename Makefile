@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
+# Where rustup puts cargo, which a shell that is older than that does not know yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
 BIN := .venv/bin
 PYTEST := scripts/as-root $(BIN)/python -m pytest -p no:cacheprovider
 READY := scripts/set-up system venv=build,test extension && scripts/as-root scripts/mount-test-controllers
