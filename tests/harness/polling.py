@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    predicate: Callable[[], T], *, timeout: float = 20.0, interval: float = 0.02, what: str = ""
+    predicate: Callable[[], T], *, timeout: float = 60.0, interval: float = 0.02, what: str = ""
 ) -> T:
     """Returns the first true value of ``predicate``.
 
