@@ -283,7 +283,7 @@ def test_reads_do_not_wait_for_a_stop(site, popen):
         began = time.monotonic()
         look()
         # A guard against waiting for the stop, no measure: a look takes about a millisecond.
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
     assert pod.state == "running"
     assert stopper.poll() is None
     assert pod.stop(timeout=0).ok

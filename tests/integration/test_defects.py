@@ -64,7 +64,7 @@ def test_defect_2_kill_and_stop_record_what_happened(site):
 def test_defect_3_stop_is_parallel_and_ordered(site):
     """Defect 3: `Stop` serial and unordered, N times the timeout."""
     pod = new_pod(site)
-    level = [add(site, pod, f"c{number}", stop_timeout=3).name for number in range(8)]
+    level = [add(site, pod, f"c{number}", stop_timeout=5).name for number in range(8)]
     add(site, pod, "top", *level, stop_timeout=0)
     pod.start()
 
