@@ -37,7 +37,9 @@ def broken(site: Site, engine: Engine) -> list[str]:
         if row.intent is not None:
             found.append(f"{row.name}: an intent to {row.intent.verb} is left")
         now = truth(engine.host, row)
-        if now.state is not row.state:
+        # One that ended by itself is only recorded by the next verb that works on it.
+        ended = row.state in _UP and now.state is ContainerStatus.EXITED
+        if now.state is not row.state and not ended:
             found.append(f"{row.name}: recorded {row.state}, but {now.state}")
     for pid, command in leftovers.find(site.base, site.cgroup_parent).processes.items():
         text = command + host.read_proc(pid, "cgroup")
