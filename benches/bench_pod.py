@@ -96,21 +96,3 @@ def test_start_of_a_pod_that_shares(benchmark, site, sharing):
     benchmark.extra_info["subject"] = "podcore"
     benchmark.extra_info["target"] = {"floor": LIMITS[site.runtime]}
     benchmark.extra_info["peers"] = {"floor": statistics.median(floors)}
-
-
-@pytest.mark.parametrize("verb", ["stop", "kill", "pause"])
-def test_verb(benchmark, site, pod, count, verb):
-    act = {"stop": lambda: pod.stop(timeout=0), "kill": pod.kill, "pause": pod.pause}[verb]
-
-    def start():
-        if verb == "pause":
-            pod.unpause()
-        elif verb == "kill":
-            pod.stop(timeout=0)
-        pod.start()
-
-    benchmark.group = f"{verb} of {count} containers on {site.runtime}"
-    benchmark.pedantic(act, setup=start, rounds=1 if benchmark.disabled else 5)
-
-    assert states(pod) == {"paused"} if verb == "pause" else "running" not in states(pod)
-    benchmark.extra_info["subject"] = "podcore"

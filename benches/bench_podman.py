@@ -64,7 +64,8 @@ def test_start(benchmark, site, pod, peer, count, rootfs_mode):
     measured = []
 
     def down():
-        pod.stop(timeout=0)
+        # With clean-up: podman's stop does that too, in a process that its conmon starts.
+        pod.stop(timeout=0, cleanup=True)
         if peer is not None:
             measured.append(peer.time("start"))
             assert peer.running() == count
