@@ -379,6 +379,9 @@ def _end_of_boot(site, engine):
     for identity in filter(None, ours):
         process.send(identity, signal.SIGKILL)
     assert process.wait_gone([identity for identity in ours if identity], 30) == []
+    # Monitors of containers that have exited may still be writing to the run directory.
+    run_root = os.fsencode(site.run_root)
+    eventually(lambda: not process.find(lambda argv: any(run_root in part for part in argv)))
     for mount in reversed([m.mount_point for m in host.mounts()]):
         if mount.startswith(f"{site.base}/"):
             mounts.unmount(mount)

@@ -166,9 +166,11 @@ def test_a_damaged_exit_file_makes_an_unknown_code_with_a_reason(site, damage):
         row = view.container(container.id)
     places = pod._engine.host.places
     path = f"{places.persist(row.id, row.incarnation)}/exit"
+    # The one that the monitor hands over is the second choice, and the second that it writes.
+    handed_over = f"{places.attempt(row.id, row.incarnation)}/{row.id}"
+    eventually(lambda: os.path.exists(handed_over), what="the exit file handed over")
     os.unlink(path)
-    # The one that the monitor hands over is the second choice.
-    os.unlink(f"{places.attempt(row.id, row.incarnation)}/{row.id}")
+    os.unlink(handed_over)
     if damage == "fifo":
         os.mkfifo(path)
     elif damage == "directory":
