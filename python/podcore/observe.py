@@ -8,9 +8,11 @@ import os
 import time
 
 from podcore.backend import Host
+from podcore.errors import ContainerRemovedError
 from podcore.kernel import process
 from podcore.model import ContainerStatus
 from podcore.monitor.exits import read_exit
+from podcore.names import short
 from podcore.reconcile import Action, Exit, Observation, Process, decide
 from podcore.records import ContainerRecord, Intent, Verb
 
@@ -113,6 +115,25 @@ def with_exit(host: Host, record: ContainerRecord, reason: str) -> ContainerReco
     )
 
 
+def stored(host: Host, which: ContainerRecord) -> ContainerRecord:
+    """Returns a container's row as it is stored now.
+
+    Raises:
+        ContainerRemovedError: it is gone.
+    """
+    with host.store.read() as view:
+        record = view.container(which.id)
+    if record is None:
+        message = f"container `{which.name}` ({short(which.id)}) has been removed"
+        raise ContainerRemovedError(message)
+    return record
+
+
+def at_rest(host: Host, record: ContainerRecord) -> bool:
+    """Says whether a row needs no look at the host: nothing of it lives, and nobody is at work."""
+    return record.intent is None and record.state in _QUIET and record.boot_id in ("", host.boot_id)
+
+
 def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> ContainerRecord:
     """Returns the record as it is true now; nothing is written.
 
@@ -123,7 +144,7 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
         record: of a snapshot.
         patience: seconds to wait for an exit file that is on its way.
     """
-    if record.intent is None and record.state in _QUIET and record.boot_id in ("", host.boot_id):
+    if at_rest(host, record):
         return record
     seen = observe(host, record)
     verb = abandoned(host, record.intent)

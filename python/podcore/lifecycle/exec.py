@@ -19,7 +19,6 @@ from podcore.backend import Host
 from podcore.deadlines import Deadline
 from podcore.errors import (
     CommandError,
-    ContainerRemovedError,
     ContainerStateError,
     ExecTimeoutError,
     InvalidArgumentError,
@@ -31,7 +30,7 @@ from podcore.kernel.files import make_directory, remove_tree, write_atomic
 from podcore.lifecycle.streams import Collected, Output, collect, nothing_to_read
 from podcore.model import ContainerStatus, ExecResult
 from podcore.names import short
-from podcore.observe import truth
+from podcore.observe import stored, truth
 from podcore.records import ContainerRecord
 from podcore.runtime_log import last_error
 
@@ -213,12 +212,7 @@ def _prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[_Pre
 
 
 def _running(host: Host, which: ContainerRecord) -> ContainerRecord:
-    with host.store.read() as view:
-        record = view.container(which.id)
-    if record is None:
-        message = f"container `{which.name}` ({short(which.id)}) has been removed"
-        raise ContainerRemovedError(message)
-    now = truth(host, record)
+    now = truth(host, stored(host, which))
     if now.state not in (ContainerStatus.RUNNING, ContainerStatus.STOPPING):
         message = (
             f"container `{which.name}` ({short(which.id)}) is {now.state}, "

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from podcore._core import LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
-from podcore.errors import ContainerRemovedError
 from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.lifecycle.settle import settled
 from podcore.model import ContainerStatus
 from podcore.names import short
+from podcore.observe import stored
 from podcore.records import ContainerRecord, Intent, Verb
 
 
@@ -72,11 +72,7 @@ def hold(
         naming_exhaustion(f"work on container `{which.name}` ({short(which.id)})"),
         session.acquire("container", which.number, timeout=timeout),
     ):
-        with host.store.read() as view:
-            record = view.container(which.id)
-        if record is None:
-            message = f"container `{which.name}` ({short(which.id)}) has been removed"
-            raise ContainerRemovedError(message)
+        record = stored(host, which)
         held = Held(host, session, record)
         now = settled(host, record)
         if now is not record:

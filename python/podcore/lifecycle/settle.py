@@ -8,7 +8,7 @@ from podcore.backend import Host
 from podcore.kernel import process
 from podcore.lifecycle.purge import end_rest, end_runtimes, purge
 from podcore.model import ContainerStatus
-from podcore.observe import observe, wait_for_exit, with_exit
+from podcore.observe import at_rest, observe, wait_for_exit, with_exit
 from podcore.reconcile import MONITOR_LOST, Action, decide
 from podcore.records import ContainerRecord, Verb
 
@@ -18,8 +18,6 @@ EXIT_PATIENCE = 5.0
 _RUNTIME_VERBS = {Verb.START: b"start", Verb.CLEANUP: b"delete"}
 """What a runtime process was told to do that outlives the worker of an intent; that of a create
 ends with everything else of the attempt."""
-
-_QUIET = {ContainerStatus.CONFIGURED, ContainerStatus.EXITED}
 
 
 def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
@@ -31,8 +29,7 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     Raises:
         StopTimeoutError: processes that had to be ended are still there.
     """
-    same_boot = record.boot_id in ("", host.boot_id)
-    if record.intent is None and record.state in _QUIET and same_boot:
+    if at_rest(host, record):
         return record
     verb = _left_behind(record)
     if verb in _RUNTIME_VERBS:
@@ -53,7 +50,7 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
         purge(host, record)
         now = now.but(init=None, monitor=None)
     now = _with_state(now, decision.state, verb, record)
-    if not same_boot:
+    if not seen.same_boot:
         now = now.but(boot_id=host.boot_id)
     return record if now == record else now
 

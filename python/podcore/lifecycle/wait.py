@@ -6,11 +6,10 @@ import time
 
 from podcore.backend import Host
 from podcore.deadlines import Deadline
-from podcore.errors import ContainerRemovedError
 from podcore.kernel import process
 from podcore.model import ContainerStatus
 from podcore.names import short
-from podcore.observe import truth
+from podcore.observe import stored, truth
 from podcore.records import ContainerRecord
 
 _POLL = 0.05
@@ -34,12 +33,7 @@ def wait(host: Host, which: ContainerRecord, timeout: float | None) -> int | Non
     """
     deadline = Deadline.after(timeout)
     while True:
-        with host.store.read() as view:
-            record = view.container(which.id)
-        if record is None:
-            message = f"container `{which.name}` ({short(which.id)}) has been removed"
-            raise ContainerRemovedError(message)
-        now = truth(host, record)
+        now = truth(host, stored(host, which))
         if now.state is ContainerStatus.EXITED:
             return now.exit_code
         if deadline.expired:

@@ -1,7 +1,7 @@
 """Gathers what becomes of each container of a batch."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from podcore.errors import DependencyFailedError
 from podcore.lifecycle.step import Step
@@ -57,6 +57,12 @@ class Batch:
         self._errors[container_id] = DependencyFailedError(message, because)
         self._row(container_id, Outcome.SKIPPED, f"`{cause}` failed", because)
         self._tell(container_id, "skipped")
+
+    def skip(self, causes: Mapping[str, str]) -> None:
+        """Notes what was skipped, by id and cause, as far as nothing is known of it yet."""
+        for skipped, because in causes.items():
+            if self.outcome(skipped) is None:
+                self.skipped(skipped, because)
 
     def outcome(self, container_id: str) -> Outcome | None:
         """Returns what is known of a container so far."""

@@ -215,9 +215,7 @@ class _StopPlan:
         self._under_way -= 1
         self._batch.failed(job.container_id, error)
         self._traversal.fail(job.container_id)
-        for skipped, because in self._traversal.skipped.items():
-            if self._batch.outcome(skipped) is None:
-                self._batch.skipped(skipped, because)
+        self._batch.skip(self._traversal.skipped)
         self._ready.extend(self._traversal.ready())
 
     def _succeed(self, key: str, step: Step) -> None:
