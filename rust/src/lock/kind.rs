@@ -85,8 +85,12 @@ impl Key {
     }
 
     /// Returns the byte that is locked.
+    ///
+    /// Backwards, because numbers are taken in ascending order and the kernel's list of a holder's
+    /// ranges is sorted by offset: the next lock then comes before all the others, and is placed
+    /// and found again without a walk past them.
     pub(super) fn byte(self) -> u64 {
-        self.number
+        Self::MAX_NUMBER - self.number
     }
 
     /// Returns the byte that the first of those who wait holds.
