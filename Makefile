@@ -74,6 +74,11 @@ fuzz: ## Feed everything that parses others' output with garbage: make fuzz [SEC
 	@$(READY)
 	FUZZ_SECONDS=$(SECONDS) HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/fuzz -q --timeout=0
 
+.PHONY: mutants
+mutants: ## Take away each defence against a fault; its test must fail: make mutants [ONLY="F16 F20"]
+	@$(READY)
+	@cd tests && ../scripts/as-root ../$(BIN)/python -m mutants $(ONLY)
+
 .PHONY: lint
 lint: ## Check formatting, lints, types and the stub of the extension; change nothing
 	@scripts/set-up venv=build,test,lint extension

@@ -104,12 +104,15 @@ def find_of_session(base: str, groups_before: frozenset[str]) -> Leftovers:
     )
 
 
-def groups_of_session() -> frozenset[str]:
-    """Returns the cgroups near the top of the hierarchies that carry the pid of this session.
+def groups_of_session(pid: int | None = None) -> frozenset[str]:
+    """Returns the cgroups near the top of the hierarchies that carry the pid of a session.
 
     All parents of cgroups in the tests do, for another session may be at work on the same host.
+
+    Args:
+        pid: that of the session; None is this one's.
     """
-    mine = str(os.getpid())
+    mine = str(pid or os.getpid())
     return frozenset(
         f"{directory}/{name}"
         for directory, names in _near_the_top()

@@ -1,0 +1,1 @@
+"""Small damages to podcore, and for each the test that notices: ``make mutants``."""
