@@ -309,9 +309,10 @@ class Container:
         """
         from podcore.lifecycle.update import update_container
         from podcore.operations.keywords import limits_of
+        from podcore.operations.snapshot import pod_lock
 
         host, wanted = self._engine.host, limits_of(limits)
-        with host.session(f"update container {self.name}") as session:
+        with pod_lock(host, self._pod, f"update container {self.name} of") as session:
             return update_container(host, session, self._record, wanted)
 
     def stats(self) -> "Usage":

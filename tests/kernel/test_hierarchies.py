@@ -177,6 +177,43 @@ def test_v2_limits_are_lifted_by_none(v2: Tree) -> None:
     }
 
 
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a write replace what was in a file, as it does in a cgroup and not in a plain one."""
+
+    def write(path: str, data: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(data)
+
+    monkeypatch.setattr(cgroupfs, "write", write)
+
+
+@pytest.mark.usefixtures("whole")
+def test_v2_leaves_the_cpus_of_what_is_below_to_the_kernel(v2: Tree) -> None:
+    v2.write("podcore/pod/cpuset.cpus", "0-3\n")
+    v2.write(f"{ONE}/cpuset.cpus", "2-3\n")
+    hierarchies = v2.detect()
+    assert not hierarchies.cpuset_is_strict
+    pod = hierarchies.cgroup("podcore/pod")
+    pod.apply(Limits(cpuset_cpus="0"), {ONE: "2-3"})
+    assert v2.read("podcore/pod/cpuset.cpus") == "0"
+    assert v2.read(f"{ONE}/cpuset.cpus") == "2-3\n"  # what it has again once the pod has it
+    pod.apply(Limits(cpuset_cpus="0-3"), {ONE: "2-3"})
+    assert v2.read("podcore/pod/cpuset.cpus") == "0-3"
+
+
+@pytest.mark.usefixtures("whole")
+def test_v1_narrows_and_widens_what_is_below_with_it(v1: Tree) -> None:
+    hierarchies = v1.detect()
+    assert hierarchies.cpuset_is_strict
+    pod = hierarchies.cgroup("podcore/pod")
+    pod.apply(Limits(cpuset_cpus="0"), {ONE: "0-3"})
+    assert v1.read(f"cpuset/{ONE}/cpuset.cpus") == "0"
+    pod.apply(Limits(cpuset_cpus="0-5"), {ONE: "0-3"})
+    assert v1.read(f"cpuset/{ONE}/cpuset.cpus") == "0-3"
+    assert v1.read("cpuset/podcore/pod/cpuset.cpus") == "0-5"
+
+
 def test_v2_memory_in_use_is_reclaimed_and_never_killed_for(v2: Tree) -> None:
     cgroup = v2.detect().cgroup(ONE)
     blank(v2, f"{ONE}/memory.max")

@@ -98,6 +98,46 @@ def test_limits_of_what_runs_are_updated_and_stay(site, engine):
     assert seen() == expected
 
 
+def test_the_cpus_of_a_pod_are_taken_and_given_while_its_containers_run(site, engine):
+    """The kernel of cgroup v1 wants each container's CPUs to be a part of its pod's."""
+    if not {0, 1} <= os.sched_getaffinity(0):
+        pytest.skip("two CPUs are needed to take one away")
+    pod = engine.create_pod("web")
+    free = add(site, pod, "free")
+    wide = add(site, pod, "wide", cpuset_cpus="0-1")
+    second = add(site, pod, "second", cpuset_cpus="1")
+    late = add(site, pod, "late", cpuset_cpus="0-1")
+    for container in (free, wide, second):
+        container.start()
+
+    def seen(*containers):
+        script = "grep Cpus_allowed_list /proc/self/status"
+        return [sh(container, script).split()[1] for container in containers]
+
+    assert seen(free, wide, second) == ["0-1", "0-1", "1"]
+    pod.update(cpuset_cpus="0")
+    # Who asks for nothing that the pod has gets what it has, as in cgroup v2.
+    assert seen(free, wide, second) == ["0", "0", "0"]
+    late.start()
+    assert seen(late) == ["0"]
+    pod.update(cpuset_cpus="1")
+    assert seen(free, wide, second, late) == ["1"] * 4
+    pod.update(memory="256m")
+    assert seen(free, wide, second, late) == ["1"] * 4
+    # What a container asks for later, too, is had as far as the pod has it.
+    free.update(cpuset_cpus="0-1")
+    assert seen(free) == ["1"]
+    pod.stop(timeout=0, cleanup=True)
+    pod.start()
+    assert seen(free, wide, second, late) == ["1"] * 4
+    pod.update(cpuset_cpus="0-1")
+    assert seen(free, wide, second, late) == ["0-1", "0-1", "1", "0-1"]
+    with pytest.raises(podcore.InvalidArgumentError):
+        pod.update(cpuset_cpus="0,8000")
+    assert seen(free, wide, second, late) == ["0-1", "0-1", "1", "0-1"]
+    assert pod.inspect().limits.cpuset_cpus == "0-1"
+
+
 def test_a_memory_hog_is_killed_and_shown_as_such(site, engine):
     pod = engine.create_pod("web")
     hog = add(site, pod, "hog", memory="24m", memory_swap="24m", command=["/bin/tail", "/dev/zero"])

@@ -105,6 +105,12 @@ class Hierarchies:
         return self.version == "v2"
 
     @property
+    def cpuset_is_strict(self) -> bool:
+        """Whether a cgroup can't even ask for CPUs that its parent lacks: v1."""
+        top = self.controllers.get("cpuset")
+        return top is not None and top != self.unified
+
+    @property
     def delegates(self) -> bool:
         """Whether v2 has controllers that podcore sets limits with."""
         return any(self.controllers.get(name) == self.unified for name in _DELEGATED)
@@ -395,11 +401,11 @@ class Cgroup:
                 time.sleep(wait)
                 wait = min(wait * 2, 0.05)
 
-    def apply(self, limits: "Limits") -> None:
+    def apply(self, limits: "Limits", below: Mapping[str, str | None] | None = None) -> None:
         """Sets limits on it while it is in use, see ``podcore.kernel.limits.apply``."""
         from podcore.kernel.limits import apply
 
-        apply(self, limits)
+        apply(self, limits, below)
 
     def usage(self) -> "Usage":
         """Returns what is used in it, see ``podcore.kernel.usage.read``."""

@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from podcore.errors import ContainerStateError, InvalidArgumentError, UnsupportedError
-from podcore.kernel import cgroupfs, exhaustion
+from podcore.kernel import cgroupfs, cpusets, exhaustion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from podcore.kernel.cgroup import Cgroup
     from podcore.model import Limits
@@ -81,7 +81,9 @@ def blkio_to_io_weight(weight: int) -> int:
     return 1 + (weight - 10) * 9999 // 990
 
 
-def apply(cgroup: "Cgroup", limits: "Limits") -> None:
+def apply(
+    cgroup: "Cgroup", limits: "Limits", below: "Mapping[str, str | None] | None" = None
+) -> None:
     """Sets all limits on a cgroup, also while processes are in it; None and -1 lift a limit.
 
     A v1 directory that is missing is made for a limit that is to be set.
@@ -89,6 +91,7 @@ def apply(cgroup: "Cgroup", limits: "Limits") -> None:
     Args:
         cgroup: the pod's or the container's.
         limits: checked, so sizes are in bytes.
+        below: the CPUs that cgroups in it ask for, by path; None for all that it has.
 
     Raises:
         UnsupportedError: the host lacks a controller or a file for a limit that is to be set.
@@ -96,7 +99,7 @@ def apply(cgroup: "Cgroup", limits: "Limits") -> None:
         InvalidArgumentError: the kernel refuses a value; a CPU that doesn't exist, for instance.
         OSError: anything else. Limits that were set before stay.
     """
-    _Files(cgroup).apply(limits)
+    _Files(cgroup).apply(limits, below or {})
 
 
 class _Files:
@@ -107,7 +110,7 @@ class _Files:
     def __init__(self, cgroup: "Cgroup") -> None:
         self._cgroup = cgroup
 
-    def apply(self, limits: "Limits") -> None:
+    def apply(self, limits: "Limits", below: "Mapping[str, str | None]") -> None:
         # Memory first: it is the one that can fail because of what goes on in the cgroup.
         memory = None if limits.memory is None else _bytes(limits.memory)
         swap = None if limits.memory_swap in (None, -1) else _bytes(limits.memory_swap or 0)
@@ -116,7 +119,7 @@ class _Files:
         else:
             self._memory_v1(memory, swap)
         self._cpu(limits)
-        self._cpuset(limits.cpuset_cpus)
+        self._cpuset(limits.cpuset_cpus, below)
         pids = None if limits.pids_limit in (None, -1) else str(limits.pids_limit)
         self._set("pids", "pids.max", pids, "max", "pids_limit")
         self._block_io(limits.blkio_weight)
@@ -233,21 +236,21 @@ class _Files:
         self._set("cpu", "cpu.cfs_quota_us", _text(quota), "-1", "cpus")
         self._set("cpu", "cpu.shares", _text(shares), "1024", "cpu_shares")
 
-    def _cpuset(self, cpus: str | None) -> None:
+    def _cpuset(self, cpus: str | None, below: "Mapping[str, str | None]") -> None:
         if self._v2("cpuset"):
+            # What those below it have of it is the kernel's business there.
             self._set("cpuset", "cpuset.cpus", cpus, "\n", "cpuset_cpus")
             return
         directory = self._directory("cpuset", "cpuset_cpus", wanted=cpus is not None)
-        if directory is None:
+        if directory is None or not cgroupfs.exists(directory):
             return
+        top = directory.removesuffix(self._cgroup.path)
         parents = cgroupfs.find(f"{os.path.dirname(directory)}/cpuset.cpus") or b""
         text = cpus or os.fsdecode(parents).strip()
         try:
-            self._set("cpuset", "cpuset.cpus", cpus, text, "cpuset_cpus")
-        except ContainerStateError:
-            # A cgroup below has a CPU that is being taken away; v2 takes it from all by itself.
-            for below in reversed(cgroupfs.tree(directory)):
-                cgroupfs.write(f"{below}/cpuset.cpus", text.encode())
+            cpusets.confine(directory, text, {top + path: own for path, own in below.items()})
+        except OSError as error:
+            raise self._typed(error, f"{directory}/cpuset.cpus", "cpuset_cpus", text) from error
 
     def _block_io(self, weight: int | None) -> None:
         names = (

@@ -9,8 +9,9 @@ from podcore.bundle.etc import write_etc
 from podcore.errors import ContainerStateError
 from podcore.kernel.limits import limits_to_oci
 from podcore.lifecycle import brought, rootfs
+from podcore.lifecycle.effective import of_container
 from podcore.lifecycle.namespaces import KINDS, Joined, hostname_of, source
-from podcore.model import RootfsMode
+from podcore.model import Limits, RootfsMode
 from podcore.places import Places
 from podcore.records import ContainerRecord, PodRecord
 
@@ -29,7 +30,8 @@ def write_bundle(host: Host, record: ContainerRecord, pod: PodRecord, joined: Jo
     directory = places.bundle(record.id)
     root = rootfs.prepare(places, record)
     etc = write_etc_files(places, record, joined.hostname, root, joined.names)
-    request = _request(places, record, pod, joined, root, etc)
+    limits = of_container(host, record, pod)
+    request = _request(places, record, pod, joined, root, etc, limits)
     for name, path in request.volumes.items():
         if not os.path.isdir(path):
             message = f"container `{record.name}`: volume `{name}` is not there any more"
@@ -57,7 +59,8 @@ def current(places: Places, record: ContainerRecord, pod: PodRecord) -> dict[str
         if origin != "host"
     }
     joined = Joined(paths, hostname_of(record, pod, lambda _: None))
-    return build(_request(places, record, pod, joined, record.spec.rootfs, []))
+    root = record.spec.rootfs
+    return build(_request(places, record, pod, joined, root, [], record.spec.limits))
 
 
 def _request(
@@ -67,6 +70,7 @@ def _request(
     joined: Joined,
     root: str,
     etc: list[tuple[str, str]],
+    limits: Limits,
 ) -> BundleRequest:
     spec = record.spec
     return BundleRequest(
@@ -82,7 +86,7 @@ def _request(
         namespaces=joined.paths,
         readonly=spec.rootfs_mode == RootfsMode.RO,
         extra_mounts=etc,
-        resources=limits_to_oci(spec.limits),
+        resources=limits_to_oci(limits),
         volumes={
             mount.source: places.volume(mount.source)
             for mount in spec.mounts

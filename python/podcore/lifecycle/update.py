@@ -6,6 +6,7 @@ from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.bundle.hardening import PIDS_LIMIT
 from podcore.lifecycle import ledger
+from podcore.lifecycle.effective import of_container
 from podcore.lifecycle.held import hold
 from podcore.model import ContainerStatus, Limits, Usage
 from podcore.records import ContainerRecord, PodRecord
@@ -27,9 +28,10 @@ def merged(old: Limits, new: Limits) -> Limits:
 def update_container(
     host: Host, session: LockSession, which: ContainerRecord, limits: Limits
 ) -> Limits:
-    """Changes a container's limits, at once where it is up; holds its lock.
+    """Changes a container's limits, at once where it is up; call with the pod lock held.
 
-    What is None stays as it is. The new limits are committed after the kernel has taken them.
+    Holds the container's lock. What is None stays as it is. The new limits are committed after the
+    kernel has taken them.
 
     Returns:
         The limits that hold now.
@@ -43,17 +45,20 @@ def update_container(
     with hold(host, session, which) as held:
         record = held.record
         total = check_limits(merged(record.spec.limits, checked), f"container `{which.name}`")
+        changed = record.but(spec=replace(record.spec, limits=total))
         if record.state in _UP:
-            host.cgroup(record.cgroup_path).apply(_of_container(record, total))
-        spec = replace(record.spec, limits=total)
-        changed = record.but(spec=spec)
+            with host.store.read() as view:
+                pod = view.pod(record.pod_id)
+            assert pod is not None, "a container goes before its pod"
+            limits = of_container(host, changed, pod)
+            host.cgroup(record.cgroup_path).apply(_with_default(changed, limits))
         held.commit(changed, "update", durable=True)
         with host.store.read() as view:
             ledger.write_containers(host.places, [changed], ledger.store_id(view))
         return total
 
 
-def _of_container(record: ContainerRecord, limits: Limits) -> Limits:
+def _with_default(record: ContainerRecord, limits: Limits) -> Limits:
     """Returns the limits with those that config.json has although nobody asked for them."""
     if record.spec.bundle is not None or limits.pids_limit is not None:
         return limits
@@ -63,6 +68,9 @@ def _of_container(record: ContainerRecord, limits: Limits) -> Limits:
 def update_pod(host: Host, session: LockSession, pod: PodRecord, limits: Limits) -> PodRecord:
     """Changes the limits of a pod as a whole; call with the pod lock held exclusively.
 
+    Where a container's CPUs must be its pod's too (cgroup v1), those of all that run are changed
+    with them: each has of what it asks for what the pod has, or all of that where there is none.
+
     Raises:
         As ``update_container``.
     """
@@ -70,7 +78,9 @@ def update_pod(host: Host, session: LockSession, pod: PodRecord, limits: Limits)
     changed = replace(pod, limits=check_limits(merged(pod.limits, checked), f"pod `{pod.name}`"))
     cgroup = host.cgroup(pod.cgroup_path)
     cgroup.create()
-    cgroup.apply(changed.limits)
+    with host.store.read() as view:
+        rows = view.containers(pod.id)
+    cgroup.apply(changed.limits, {row.cgroup_path: row.spec.limits.cpuset_cpus for row in rows})
     with host.store.write(session, durable=True) as change:
         change.save_pod(changed)
         change.event("pod", pod.id, "update", pod.name)

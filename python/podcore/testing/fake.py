@@ -8,7 +8,7 @@ containers behave. Simulated processes have pids beyond the largest that Linux h
 # ruff: noqa: ARG002 -- methods have the signatures of those that they stand in for
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -183,7 +183,7 @@ class _FakeCgroup(Cgroup):
     def thaw(self) -> None:
         self.world.freeze(self.path, frozen=False)
 
-    def apply(self, limits: "Limits") -> None:
+    def apply(self, limits: "Limits", below: Mapping[str, str | None] | None = None) -> None:
         pass
 
     def usage(self) -> "Usage":
