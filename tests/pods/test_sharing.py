@@ -1,5 +1,6 @@
 """Namespaces that the containers of a pod share: by an infra container, or pinned by mounts."""
 
+import errno
 import os
 import signal
 
@@ -230,3 +231,17 @@ def test_an_init_of_its_own_works_beside_the_one_of_a_shared_pid_namespace(site)
     assert sh(one, script) == "none"
     one.stop(timeout=30)
     assert one.exit_code == 128 + signal.SIGTERM
+
+
+def test_a_full_disk_under_the_infra_containers_root_is_typed_and_leaves_nothing(site, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, site.engine() as engine:
+        patched.setattr("shutil.copyfile", fail)
+        with pytest.raises(podcore.ResourceExhaustedError, match="infra"):
+            engine.create_pod("web")
+        assert os.listdir(f"{site.root}/infra") == []
+        assert engine.pods() == []
+    with site.engine() as engine:
+        engine.create_pod("web").remove()

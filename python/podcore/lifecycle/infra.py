@@ -6,6 +6,7 @@ import time
 
 from podcore.backend import Host
 from podcore.errors import UnsupportedError
+from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.kernel.files import make_directory
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import new_id, short
@@ -23,6 +24,7 @@ def prepare(host: Host, spec: PodSpec) -> str:
 
     Raises:
         UnsupportedError: catatonit is not installed.
+        ResourceExhaustedError: no space, inodes or descriptors.
     """
     program = find("catatonit", os.environ.get("PATH", ""), _ELSEWHERE)
     if program is None:
@@ -38,20 +40,25 @@ def prepare(host: Host, spec: PodSpec) -> str:
     if os.path.isdir(directory):
         return directory
     make_directory(f"{host.places.root}/infra")
+    with naming_exhaustion(f"make `{directory}`"):
+        _fill(directory, program)
+    return directory
+
+
+def _fill(directory: str, program: str) -> None:
     fresh = f"{directory}.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
-    for name in ("", "/proc", "/sys", "/dev", "/etc"):
-        make_directory(fresh + name, 0o755)
-    shutil.copyfile(program, f"{fresh}/catatonit")
-    os.chmod(f"{fresh}/catatonit", 0o755)  # noqa: S103 - a program is readable by all
     try:
+        for name in ("", "/proc", "/sys", "/dev", "/etc"):
+            make_directory(fresh + name, 0o755)
+        shutil.copyfile(program, f"{fresh}/catatonit")
+        os.chmod(f"{fresh}/catatonit", 0o755)  # noqa: S103 - a program is readable by all
         os.rename(fresh, directory)
     except OSError:
-        # Another process was first: what it made is the same.
+        # Where another process was first, what it made is the same.
         shutil.rmtree(fresh, ignore_errors=True)
         if not os.path.isdir(directory):
             raise
-    return directory
 
 
 def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
