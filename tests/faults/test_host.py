@@ -22,18 +22,17 @@ def sound(engine):
 
 @pytest.fixture
 def small(site):
-    """A state directory on a file system of 3 MiB."""
+    """A state directory on a file system of 3 MiB and 200 inodes."""
     os.mkdir(site.root, 0o700)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "none", site.root], check=True
-    )
+    options = "size=3m,nr_inodes=200,mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", site.root], check=True)
     yield site.root
     subprocess.run(["umount", "--lazy", site.root], check=True)
 
 
 def fill(directory):
-    """Writes until there is no more space, and returns the file."""
-    path = f"{directory}/ballast"
+    """Writes until there is no more space."""
+    path = f"{directory}/ballast-{len(os.listdir(directory))}"
     with open(path, "wb", buffering=0) as file:
         for size in (1 << 16, 1 << 9, 1):
             try:
@@ -41,27 +40,70 @@ def fill(directory):
                     file.write(b"x" * size)
             except OSError:
                 continue
-    return path
 
 
-def test_f40_on_a_full_disk_nothing_is_half_made_and_what_runs_can_be_stopped(site, small):
+def use_up_inodes(directory):
+    """Makes files until there is no more inode."""
+    for number in itertools.count():
+        try:
+            with open(f"{directory}/ballast-{number}", "xb"):
+                pass
+        except OSError:
+            return
+
+
+def throw_out(directory):
+    """Removes what those two made."""
+    for name in os.listdir(directory):
+        if name.startswith("ballast-"):
+            os.unlink(f"{directory}/{name}")
+
+
+# Without an inode for the exit file conmon goes without a word.
+@pytest.mark.parametrize(
+    ("exhaust", "left_by"),
+    [(fill, ("", 0, 137)), (use_up_inodes, ("MonitorLost", None, None))],
+)
+def test_f40_on_a_full_disk_nothing_is_half_made_and_what_runs_can_be_stopped(
+    site, small, exhaust, left_by
+):
     engine = site.engine()
     pod = new_pod(site, engine=engine)
-    one = add(site, pod, "one")
-    pod.start()
-    ballast = fill(small)
+    one, two = add(site, pod, "one", command=POLITE), add(site, pod, "two")
+    add(site, pod, "three")
+    new = add(site, pod, "new")
+    for name in ("one", "two", "three"):
+        pod.container(name).start()
+    await_ready(one)
+    exhaust(small)
 
     names = itertools.count()
-    with pytest.raises(podcore.ResourceExhaustedError):
+    with pytest.raises(podcore.ResourceExhaustedError) as caught:
         eventually(lambda: add(site, pod, f"n{next(names)}") and False, interval=0)
-    assert one.status == "running"
+    assert "\nhint: " in str(caught.value)
+    whole = [container.name for container in pod.containers()]
+    with pytest.raises(podcore.ResourceExhaustedError):
+        engine.create_pod("other")
+    # What those attempts gave back is gone, too.
+    exhaust(small)
+    assert [container.name for container in pod.containers()] == whole
     assert [found.name for found in engine.pods()] == ["web"]
-    whole = {container.name for container in pod.containers()}
+    assert one.status == "running"
 
-    os.unlink(ballast)
-    assert {container.name for container in pod.containers()} == whole
-    one.stop(timeout=0)
-    assert one.status == "exited"
+    one.stop(timeout=30)
+    two.kill()
+    assert (one.inspect().reason, one.exit_code, two.exit_code) == left_by
+    with engine.host.store.read() as view:
+        assert view.container(two.id).state == "exited", "it is recorded, not only seen"
+    two.remove()
+    new.remove()
+    assert pod.stop(timeout=0).ok
+    pod.remove()
+    assert engine.pods() == []
+
+    throw_out(small)
+    sound(engine)
+    pod = new_pod(site, engine=engine)
     add(site, pod, "later").start()
     sound(engine)
     pod.remove(force=True)

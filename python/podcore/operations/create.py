@@ -48,7 +48,7 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
     machinery = infra.prepare(host, checked) if checked.share and checked.infra else None
     with (
         host.session(f"create pod {checked.name or short(pod_id)}") as session,
-        host.store.write(session, durable=True) as change,
+        host.store.write(session, adds=True, durable=True) as change,
     ):
         name = checked.name
         if name is None:
@@ -133,7 +133,7 @@ def create_containers(
         with (
             copy_up.prepared(host, rows) as contents,
             _homes(host.places, rows),
-            host.store.write(session, durable=True) as change,
+            host.store.write(session, adds=True, durable=True) as change,
         ):
             _add_volumes(change, host, rows)
             for name, directory in contents.items():

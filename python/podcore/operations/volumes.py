@@ -27,7 +27,7 @@ def create(host: Host, name: str, labels: Mapping[str, str] | None = None) -> Vo
     kept = check_labels(labels or {}, f"volume `{checked}`, `labels`")
     with (
         host.session(f"create volume {checked}") as session,
-        host.store.write(session, durable=True) as change,
+        host.store.write(session, adds=True, durable=True) as change,
     ):
         record = change.add_volume(VolumeRecord(checked, 0, time.time(), kept))
         make_directories(host.places, checked)

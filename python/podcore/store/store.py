@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from podcore.errors import StoreError, UseAfterForkError
-from podcore.store import creation, faults, integrity, schema
+from podcore.store import creation, faults, integrity, reserve, schema
 from podcore.store.change import Change
 from podcore.store.connection import PATIENCE, Connection
 from podcore.store.rows import Configs, DamagedRowError
@@ -104,7 +104,12 @@ class Store:
 
     @contextmanager
     def write(
-        self, session: "LockSession", *, durable: bool = False, timeout: float = PATIENCE
+        self,
+        session: "LockSession",
+        *,
+        adds: bool = False,
+        durable: bool = False,
+        timeout: float = PATIENCE,
     ) -> Iterator[Change]:
         """Gives one write transaction, which is committed unless an exception leaves it.
 
@@ -112,6 +117,8 @@ class Store:
 
         Args:
             session: the calling thread's.
+            adds: it adds objects, so it fails on a disk that is all but full; the others may use
+                what is kept in reserve there.
             durable: the commit survives a power loss too, not just a crash of any process.
             timeout: seconds to wait for the lock and for other programs.
 
@@ -131,6 +138,10 @@ class Store:
             try:
                 if connection.read_only:
                     raise faults.read_only(self.path)
+                if adds:
+                    reserve.keep(self.path)
+                else:
+                    reserve.spend(self.path, connection)
                 connection.set_durable(durable)
                 connection.set_patience(_coarse(deadline - time.monotonic()))
                 connection.execute("BEGIN IMMEDIATE")

@@ -16,7 +16,7 @@ _LOCK_FILE = re.compile(r"init|store|(pod|container)\.\d\d")
 _TEMPORARY = re.compile(r".+\.(\d+)\.\d+\.tmp")
 _INFRA = re.compile(r"\d+-\d+\.(\d+)")
 _DATABASE = re.compile(r"state\.db\.(new|bak-v\d+\.new)(-wal|-shm|-journal)?")
-_DATABASE_FILE = re.compile(r"state\.db(-wal|-shm)?")
+_DATABASE_FILE = re.compile(r"state\.db(-wal|-shm|-reserve)?")
 
 
 def check(host: Host, findings: Findings) -> None:
