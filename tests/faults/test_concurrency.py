@@ -1,0 +1,175 @@
+"""Faults of concurrency, group F of docs/reliability.md, where no other test tries them."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import podcore
+from harness.polling import eventually
+from integration.builders import add, new_pod
+from podcore import LockTable
+from podcore.testing import check_invariants
+
+pytestmark = pytest.mark.contention
+
+# What the verbs of others may make of one, and a host too busy to end a process within seconds.
+CONTRACT = (
+    podcore.DependencyNotRunningError,
+    podcore.DependencyFailedError,
+    podcore.ContainerStateError,
+    podcore.StopTimeoutError,
+)
+
+
+def sound(engine):
+    eventually(lambda: not check_invariants(engine), what="all invariants")
+
+
+def at_once(*calls):
+    """Does all of them at the same moment; returns what each one raised, None for nothing."""
+    raised = [None] * len(calls)
+    meeting = threading.Barrier(len(calls))
+
+    def do(number, call):
+        meeting.wait(30)
+        try:
+            call()
+        except Exception as error:
+            raised[number] = error
+
+    threads = [threading.Thread(target=do, args=pair, daemon=True) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(150)
+        assert not thread.is_alive(), "a call hangs"
+    return raised
+
+
+@pytest.mark.runtimes("crun")
+def test_f60_one_removal_of_a_pod_wins_against_starts_and_removals(site):
+    engines = [site.engine() for _ in range(4)]
+    for _ in range(3):
+        pod = new_pod(site, engine=engines[0])
+        add(site, pod, "base")
+        add(site, pod, "top", "base")
+        pods = [engine.pod("web") for engine in engines]
+
+        removals = [lambda pod=pod: pod.remove(force=True) for pod in pods * 2]
+        starts = [pod.start for pod in pods * 2]
+        raised = at_once(*[call for pair in zip(starts, removals, strict=True) for call in pair])
+
+        lost = [error for error in raised[1::2] if error is not None]
+        assert [type(error) for error in lost] == [podcore.PodRemovedError] * 7
+        for error in raised[::2]:
+            assert error is None or isinstance(error, podcore.PodRemovedError)
+        assert engines[0].pods() == []
+        sound(engines[0])
+
+
+@pytest.mark.runtimes("crun")
+def test_f60_one_removal_of_a_container_wins_against_starts_and_removals(site):
+    engines = [site.engine() for _ in range(4)]
+    pod = new_pod(site, engine=engines[0])
+    for _ in range(3):
+        add(site, pod, "one")
+        found = [engine.container("web/one") for engine in engines]
+
+        removals = [lambda one=one: one.remove(force=True) for one in found * 2]
+        starts = [one.start for one in found * 2]
+        raised = at_once(*[call for pair in zip(starts, removals, strict=True) for call in pair])
+
+        lost = [error for error in raised[1::2] if error is not None]
+        assert [type(error) for error in lost] == [podcore.ContainerRemovedError] * 7
+        for error in raised[::2]:
+            assert error is None or isinstance(error, podcore.ContainerRemovedError)
+        assert pod.containers() == []
+        sound(engines[0])
+
+
+@pytest.mark.runtimes("crun")
+def test_f61_reads_do_not_wait_for_a_stop_that_hangs_under_its_locks(site):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one = add(site, pod, "one")
+    pod.start()
+    program = "import podcore; podcore.Engine().pod('web').stop(timeout=600)"
+    stopper = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=site.environ | {"PODCORE_FAILPOINTS": "stop.after-intent=hang"},
+    )
+    try:
+        eventually(lambda: one.status == "stopping", what="the stop")
+        with engine.host.store.read() as view:
+            number = view.container(one.id).number
+        assert engine.host.locks.probe("container", number), "it is under its lock"
+
+        looks = (
+            pod.status,
+            pod.inspect,
+            pod.containers,
+            one.inspect,
+            engine.pods,
+            engine.inspect_pods,
+            engine.inspect_containers,
+            lambda: list(one.logs()),
+        )
+        # A guard against waiting for the stop, no measure: a look takes about a millisecond.
+        looking = threading.Thread(target=lambda: [look() for look in looks], daemon=True)
+        looking.start()
+        looking.join(60)
+        assert not looking.is_alive(), "a look waits"
+        assert stopper.poll() is None
+        assert pod.state == "running"
+    finally:
+        stopper.kill()
+        stopper.wait()
+    assert pod.stop(timeout=0).ok
+    sound(engine)
+
+
+@pytest.mark.runtimes("crun")
+def test_f62_thirty_two_threads_work_on_one_pod(site):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    add(site, pod, "base", stop_timeout=0)
+    add(site, pod, "top", "base", stop_timeout=0)
+    verbs = [pod.start, pod.start, pod.stop, pod.kill, pod.restart, pod.pause, pod.unpause]
+
+    def work(chance):
+        for verb in chance.sample([*verbs, pod.status, pod.inspect], 5):
+            try:
+                verb()
+            except podcore.PartialFailureError as error:
+                for cause in error.errors.values():
+                    assert isinstance(cause, CONTRACT), cause
+
+    raised = at_once(*(lambda seed=seed: work(random.Random(seed)) for seed in range(32)))
+
+    assert raised == [None] * 32
+    sound(engine)
+    pod.unpause()
+    assert pod.start().ok
+    assert set(pod.status().values()) == {"running"}
+
+
+def test_f62_thirty_two_threads_all_get_a_lock(tmp_path):
+    table = LockTable(tmp_path / "locks")
+    inside, most = 0, 0
+
+    def compete():
+        nonlocal inside, most
+        with table.session() as session:
+            for _ in range(10):
+                with session.acquire("container", 1, timeout=100):
+                    inside += 1
+                    most = max(most, inside)
+                    time.sleep(0.0005)  # lets others in, were the lock none
+                    inside -= 1
+
+    assert at_once(*[compete] * 32) == [None] * 32
+    assert most == 1
