@@ -95,6 +95,7 @@ class Host:
 
                     locks = self.locks  # makes and checks the directories first
                     self._refuse_loss()
+                    self._refuse_lost_journal()
                     self._store = Store.open(self.places.root, locks)
         return self._store
 
@@ -108,16 +109,47 @@ class Host:
         if os.path.lexists(path):
             return
         for directory in (self.places.containers, self.places.pods):
-            try:
-                left = os.listdir(directory)
-            except FileNotFoundError:
-                continue
+            left = _listed(directory)
             # Another process may have made it, and a pod, between the two looks.
             if left and not os.path.lexists(path):
                 raise StoreCorruptError(
                     f"the state store `{path}` is gone, but `{directory}` is not empty\n"
                     "hint: `podcore system check --repair` rebuilds it from what is on the host"
                 )
+
+    def _refuse_lost_journal(self) -> None:
+        """Makes no new journal for a database that does not know what is there.
+
+        Raises:
+            StoreCorruptError: its journal was removed, and commits with it.
+        """
+        places = self.places
+        path = f"{places.root}/state.db"
+        if os.path.lexists(f"{path}-wal"):
+            return
+        from podcore.store import unjournaled
+
+        # Before the database is read: what is made meanwhile makes a journal, too.
+        homes = set(_listed(places.containers))
+        pods = {name.removesuffix(".json") for name in _listed(places.pods) if name[0] != "."}
+        attempts = [name.rpartition(".") for name in _listed(places.attempts)]
+        rows = unjournaled(places.root)
+        if rows is None:
+            return
+        unknown = {
+            key for key in homes - rows.containers.keys() if os.path.exists(places.ledger(key))
+        }
+        homeless = rows.containers.keys() - rows.infra - homes
+        later = [
+            key
+            for key, _, incarnation in attempts
+            if incarnation.isdecimal() and int(incarnation) > rows.containers.get(key, 0)
+        ]
+        if unknown or homeless or later or pods - rows.pods:
+            raise StoreCorruptError(
+                f"the state store `{path}` is damaged: its journal (-wal) is gone, and what was in it "
+                "is missing\nhint: `podcore system check --repair` rebuilds it from what is on the host"
+            )
 
     @property
     def hierarchies(self) -> Hierarchies:
@@ -205,3 +237,11 @@ class Host:
             store, self._store = self._store, None
         if store is not None:
             store.close()
+
+
+def _listed(directory: str) -> list[str]:
+    """Returns the names in a directory; none where it is missing."""
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []

@@ -49,6 +49,10 @@ class Places:
         """What belongs to a container until it is removed."""
         return f"{self.root}/containers/{container_id}"
 
+    def ledger(self, container_id: str) -> str:
+        """What its row could be made again from."""
+        return f"{self.root}/containers/{container_id}/podcore.json"
+
     def bundle(self, container_id: str) -> str:
         """Its OCI bundle; conmon binds its attach socket here, so it is never shared."""
         return f"{self.root}/containers/{container_id}/bundle"

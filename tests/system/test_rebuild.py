@@ -1,6 +1,8 @@
 """A database that is damaged or gone is rebuilt, and running containers never notice."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -10,6 +12,14 @@ from podcore.model import ContainerStatus
 from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.runtimes("runc")
+
+LOOK = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1])
+database.execute("SELECT * FROM pod").fetchall()
+database.close()
+"""
+"""Whoever is the last to close a database empties its journal and removes it."""
 
 
 @pytest.fixture
@@ -72,6 +82,10 @@ def delete_without_journal(site):
     os.unlink(database(site))
 
 
+def delete_journal(site):
+    os.unlink(f"{database(site)}-wal")
+
+
 def truncate(site):
     os.truncate(database(site), 0)
 
@@ -88,7 +102,10 @@ def replace(site):
     os.chmod(database(site), 0o600)
 
 
-@pytest.mark.parametrize("damage", [delete, delete_without_journal, truncate, overwrite, replace])
+@pytest.mark.parametrize(
+    "damage",
+    [delete, delete_without_journal, delete_journal, truncate, overwrite, replace],
+)
 def test_everything_is_as_before(site, engine, lived_in, damage):
     engine.close()
     damage(site)
@@ -118,6 +135,67 @@ def test_an_engine_that_is_open_goes_on_with_the_new_database(site, engine, live
     assert site.engine().check(repair=True)[0].repaired
 
     assert facts(engine) == lived_in
+
+
+@pytest.mark.parametrize("journal", ["-wal", "-shm"])
+def test_a_journal_that_goes_while_it_is_in_use_is_noticed_before_anything_is_lost(
+    site, engine, lived_in, journal
+):
+    os.unlink(f"{database(site)}{journal}")
+    if journal == "-shm":
+        # Another process makes a new one, and would write where this one does.
+        site.cli("pod", "create", "other", "--share", "none")
+
+    for _ in range(2):
+        with pytest.raises(podcore.StoreCorruptError, match="--repair"):
+            engine.create_pod("lost", share=())
+        with pytest.raises(podcore.StoreCorruptError, match="--repair"):
+            engine.pods()
+
+    assert engine.check(repair=True)[0].repaired
+    (_, *now), (_, *before) = facts(engine), lived_in
+    assert now == before
+    engine.create_pod("kept", share=())
+    others = ["other"] if journal == "-shm" else []
+    assert [pod.name for pod in site.engine().pods()] == ["web", *others, "kept"]
+
+
+def test_commits_outlive_the_index_of_the_journal_and_what_is_no_journal(site, engine, lived_in):
+    engine.close()
+    os.unlink(f"{database(site)}-shm")
+    with open(f"{database(site)}-journal", "wb") as file:
+        file.write(os.urandom(8192))
+
+    assert facts(site.engine()) == lived_in
+    assert site.engine().check() == []
+
+
+def test_another_program_that_puts_the_journal_in_its_place_has_lost_nothing(
+    site, engine, lived_in
+):
+    engine.close()
+    subprocess.run([sys.executable, "-c", LOOK, database(site)], check=True)
+    assert not os.path.exists(f"{database(site)}-wal")
+
+    assert facts(site.engine()) == lived_in
+    assert site.engine().check() == []
+
+
+def test_a_database_that_is_older_than_what_is_on_the_host_is_not_believed(site, engine, pod):
+    engine.close()
+    subprocess.run([sys.executable, "-c", LOOK, database(site)], check=True)
+    engine = site.engine()
+    engine.pod("web").restart(timeout=0)
+    before = facts(engine)
+    engine.close()
+    os.unlink(f"{database(site)}-wal")
+    engine = site.engine()
+
+    with pytest.raises(podcore.StoreCorruptError, match="journal"):
+        engine.pod("web")
+
+    assert engine.check(repair=True)[0].repaired
+    assert facts(engine) == before
 
 
 def test_rows_of_a_lost_database_join_those_of_the_one_that_took_its_place(site, engine, lived_in):

@@ -59,11 +59,6 @@ def pod_path(places: Places, pod_id: str) -> str:
     return f"{places.pods}/{pod_id}.json"
 
 
-def container_path(places: Places, container_id: str) -> str:
-    """Returns where a container's ledger is: in its home."""
-    return f"{places.container(container_id)}/{NAME}"
-
-
 def volume_path(places: Places, name: str) -> str:
     """Returns where a volume's ledger is: beside its data."""
     return f"{os.path.dirname(places.volume(name))}/{NAME}"
@@ -85,7 +80,7 @@ def write_pod(
 def write_containers(places: Places, records: Iterable[ContainerRecord], store: str) -> None:
     """Writes the ledgers of containers, into their homes; else as ``write_pod``."""
     for record in records:
-        _write(container_path(places, record.id), store, {"container": _container(record)})
+        _write(places.ledger(record.id), store, {"container": _container(record)})
 
 
 def write_volume(places: Places, volume: VolumeRecord, store: str) -> None:

@@ -46,11 +46,21 @@ class Connection:
         database: the connection itself.
         execute: its method; raises after a fork.
         identity: device and inode of the file when it was opened.
+        journals: those of its -wal and its -shm.
         read_only: the filesystem lets nobody write.
         version: of the schema, when it was opened.
     """
 
-    __slots__ = ("_durable", "_patience", "database", "execute", "identity", "read_only", "version")
+    __slots__ = (
+        "_durable",
+        "_patience",
+        "database",
+        "execute",
+        "identity",
+        "journals",
+        "read_only",
+        "version",
+    )
 
     def __init__(self, path: str, *, create: bool = False) -> None:
         if tuple(int(part) for part in apsw.sqlitelibversion().split(".")) < _OLDEST:
@@ -71,6 +81,7 @@ class Connection:
             self.identity = (found.st_dev, found.st_ino)
             self.version = self._number("user_version")
             self.read_only = self.database.readonly("main")
+            self.journals = journals(path)
         except apsw.Error as error:
             self.close()
             raise faults.typed(error, path) from error
@@ -133,6 +144,38 @@ class Connection:
         return int(str(self.execute(f"PRAGMA {pragma}").fetchall()[0][0]))
 
 
+def journals(path: str) -> tuple[tuple[int, int] | None, ...]:
+    """Returns which files the -wal and the -shm of a database are; None for one that is missing.
+
+    They stay the same as long as any connection of any process is open.
+    """
+    return tuple(_which(f"{path}{suffix}") for suffix in ("-wal", "-shm"))
+
+
+def _which(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def opened_unchanging(path: str) -> apsw.Connection:
+    """Opens the database alone, as if nobody would ever write: neither -wal nor -shm is used.
+
+    Raises:
+        apsw.Error: it can't be opened.
+    """
+    from urllib.parse import quote
+
+    database = apsw.Connection(
+        f"file:{quote(path)}?immutable=1",
+        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_EXRESCODE,
+    )
+    database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON").fetchall()
+    return database
+
+
 def _after_fork(*_: object) -> NoReturn:
     raise UseAfterForkError("this transaction was begun before a fork: only the parent can use it")
 
@@ -154,19 +197,8 @@ def _opened(path: str, flags: int) -> apsw.Connection:
         database.close(True)  # noqa: FBT003 -- apsw's `force`
         if os.access(os.path.dirname(path), os.W_OK):
             raise
-        return _opened_unchanging(path)
+        return opened_unchanging(path)
     except apsw.Error:
         database.close(True)  # noqa: FBT003 -- apsw's `force`
         raise
-    return database
-
-
-def _opened_unchanging(path: str) -> apsw.Connection:
-    from urllib.parse import quote
-
-    database = apsw.Connection(
-        f"file:{quote(path)}?immutable=1",
-        flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_EXRESCODE,
-    )
-    database.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON").fetchall()
     return database

@@ -26,6 +26,11 @@ def corrupt(path: str, what: str) -> StoreCorruptError:
     return StoreCorruptError(f"the state store `{path}` is damaged: {what}\n{_REPAIR}")
 
 
+def journal_gone(path: str) -> StoreCorruptError:
+    """Returns the error that says that somebody removed a journal, and commits with it."""
+    return corrupt(path, "its journal (-wal or -shm) is gone, and what was in it is missing")
+
+
 def read_only(path: str) -> ReadOnlyStoreError:
     """Returns the error that says that a database can only be read."""
     return ReadOnlyStoreError(
@@ -50,6 +55,9 @@ def typed(error: apsw.Error, path: str, number: int = 0) -> PodcoreError:
             f"another program holds the write lock of the state store `{path}`\n"
             f"hint: podcore's own commands never do; `fuser {path}` names who has it open"
         )
+    elif isinstance(error, apsw.IOError) and code == errno.ENOENT:
+        # Only a journal is opened that late.
+        result = journal_gone(path)
     elif isinstance(error, apsw.FullError | apsw.NoMemError | apsw.IOError | apsw.CantOpenError):
         result = starved or _unusable(error, path, code)
     elif isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError):

@@ -67,6 +67,8 @@ def rebuild(
             moved = _move_aside(path)
             os.rename(f"{path}.new", path)
             sync_directory(os.path.dirname(path))
+            # Leaves a journal: one that is missing later has been removed.
+            Connection(path).close()
         except apsw.Error as error:
             raise faults.typed(error, path) from error
         except OSError as error:

@@ -13,7 +13,7 @@ import apsw
 from podcore.errors import StoreError, UseAfterForkError
 from podcore.store import creation, faults, integrity, reserve, schema
 from podcore.store.change import Change
-from podcore.store.connection import PATIENCE, Connection
+from podcore.store.connection import PATIENCE, Connection, journals
 from podcore.store.rows import Configs, DamagedRowError
 from podcore.store.view import View
 
@@ -197,19 +197,28 @@ class Store:
             if connection is None:
                 return self._opened()
             if connection.identity == (found.st_dev, found.st_ino):
-                return connection
-            # A repair put another database in its place.
+                if connection.journals == journals(self.path):
+                    return connection
+                if not connection.read_only:
+                    self._give(connection)
+                    raise faults.journal_gone(self.path)
+            # A repair put another database in its place, or it can be written by now.
             self._forget(connection)
 
     def _opened(self) -> Connection:
         connection = Connection(self.path)
         try:
             connection.check(self.path)
+            with self._lock:
+                # All of this process use the journal of the first one, whatever lies there by now.
+                for other in (*self._busy, *self._idle):
+                    same = other.identity == connection.identity and not other.read_only
+                    if same and other.journals != connection.journals:
+                        raise faults.journal_gone(self.path)
+                self._busy.add(connection)
         except BaseException:
             connection.close()
             raise
-        with self._lock:
-            self._busy.add(connection)
         return connection
 
     def _give(self, connection: Connection) -> None:

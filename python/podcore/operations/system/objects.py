@@ -183,7 +183,7 @@ def _check_home(host: Host, findings: Findings, record: ContainerRecord, said: s
             findings.add("home", directory, text, mend)
         return
     if record.kind is not ContainerKind.INFRA:
-        path = ledger.container_path(places, record.id)
+        path = places.ledger(record.id)
         if not os.path.lexists(path) and _still_there(host, record):
             text = f"{said} has no ledger, from which it could be rebuilt"
             findings.add("ledger", record.id, text, mend)

@@ -32,7 +32,7 @@ def entries(places: Places) -> list[Entry]:
     """Returns what all ledgers say: pods, then containers, then volumes, each by number."""
     pods = _read(places.pods, _POD, lambda name: ledger.pod_path(places, name))
     infra = [Entry(pod.store, pod.infra) for pod in pods if pod.infra is not None]
-    homes = _read(places.containers, _ID, lambda name: ledger.container_path(places, name))
+    homes = _read(places.containers, _ID, places.ledger)
     volumes = _read(places.volumes, re.compile(".+"), lambda name: ledger.volume_path(places, name))
     containers = sorted([*infra, *homes], key=lambda entry: entry.row.number)
     return [*pods, *containers, *volumes]
