@@ -69,6 +69,11 @@ stress: ## Start 800 containers by 64 processes at a time, and by one process
 	@$(READY)
 	$(CHAOS).stress --runtime $(RUNTIME)
 
+.PHONY: load
+load: ## Measure the loads of docs/reliability.md that need no kills: make load [SECONDS=60] [SELECT="L5 L7"]
+	@$(READY)
+	scripts/as-root env PYTHONPATH=tests:benches $(BIN)/python benches/load.py --seconds $(SECONDS) $(SELECT)
+
 .PHONY: fuzz
 fuzz: ## Feed everything that parses others' output with garbage: make fuzz [SECONDS=60]
 	@$(READY)

@@ -30,6 +30,7 @@ class Floor:
         configs: the path of a config.json for each container.
         lower: what the containers' overlays show; without it their roots are used in place.
         infra: the first one starts before the others, which join its namespaces.
+        workers: how many threads start them.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Floor:
         *,
         lower: str | None = None,
         infra: bool = False,
+        workers: int = WORKERS,
     ) -> None:
         self._directory = directory
+        self._workers = workers
         self._conmon = _program("conmon")
         self._runtime = [_program(runtime), "--root", f"{directory}/root"]
         self._ids = [f"floor-{number}" for number in range(len(configs))]
@@ -71,8 +74,10 @@ class Floor:
 
     def start(self) -> float:
         """Creates and starts all containers; returns the seconds that this took."""
-        with ThreadPoolExecutor(WORKERS) as workers:
-            list(workers.map(abs, range(WORKERS)))  # the threads are there before the clock starts
+        with ThreadPoolExecutor(self._workers) as workers:
+            list(
+                workers.map(abs, range(self._workers))
+            )  # the threads are there before the clock starts
             before = time.perf_counter()
             infra = None if self._infra is None else self._start(self._infra)
             members = [name for name in self._ids if name != self._infra]
