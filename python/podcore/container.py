@@ -256,16 +256,34 @@ class Container:
             return run_in_terminal(self._engine.host, self._record, wanted, stdin)
         return run(self._engine.host, self._record, wanted, stdin, on_output)
 
-    def copy_in(self, source: "str | os.PathLike[str]", target: str) -> None:
+    def copy_in(
+        self,
+        source: "str | os.PathLike[str]",
+        target: str,
+        archive: bool = True,  # noqa: FBT001, FBT002 -- podman's word, given by name
+    ) -> tuple[str, ...]:
         """Copies a file or a tree of the host into it, running or not; no link leads out of it.
 
+        As podman does it: modes (set-user-id bits too), times, links, hard links within the copy,
+        holes, FIFOs, the extended attributes ``user.*`` and file capabilities are kept; sockets
+        and devices in a tree are left out. While it runs, what is mounted is where it sees it;
+        otherwise a path in one of its volumes or binds goes to that. A file that is there is
+        replaced as a whole, a directory is added to, a link at the end of the target is followed
+        inside; so is one at the end of the source, on the host.
+
         Args:
-            source: a path of the host.
-            target: a path inside.
+            source: a path of the host; with ``/.`` at its end, what is in the directory.
+            target: a path inside; an existing directory is copied into.
+            archive: the copies belong to the container's user; False: to whom the sources belong.
+
+        Returns:
+            What was left out, and why, each as a sentence.
 
         Raises:
             InvalidArgumentError: one of them is missing or can't be copied.
-            ContainerStateError: its root is read-only.
+            ContainerStateError: what the target lies in is read-only.
+            UnsupportedError: it runs a bundle of the user's, or the target lies in a tmpfs of one
+                that has user ids of its own (the profile ``strict``).
         """
         import os
 
@@ -273,14 +291,22 @@ class Container:
 
         host = self._engine.host
         with host.session(f"copy into container {self.name}") as session:
-            copy_in(host, session, self._record, os.fspath(source), target)
+            left = copy_in(host, session, self._record, os.fspath(source), target, archive=archive)
+        return tuple(left)
 
-    def copy_out(self, source: str, target: "str | os.PathLike[str]") -> None:
+    def copy_out(self, source: str, target: "str | os.PathLike[str]") -> tuple[str, ...]:
         """Copies a file or a tree of it to the host, running or not; no link leads out of it.
 
+        As ``copy_in``, but the copies belong to the caller, set-user-id bits and file capabilities
+        are dropped, and a link at the end of the target is replaced. File systems that the kernel
+        makes up, such as /proc, are left out unless one is the source.
+
         Args:
-            source: a path inside.
-            target: a path of the host.
+            source: a path inside; with ``/.`` at its end, what is in the directory.
+            target: a path of the host; an existing directory is copied into.
+
+        Returns:
+            What was left out, and why, each as a sentence.
 
         Raises:
             InvalidArgumentError: one of them is missing or can't be copied.
@@ -291,7 +317,8 @@ class Container:
 
         host = self._engine.host
         with host.session(f"copy out of container {self.name}") as session:
-            copy_out(host, session, self._record, source, os.fspath(target))
+            left = copy_out(host, session, self._record, source, os.fspath(target))
+        return tuple(left)
 
     # `Any`: the fields of `Limits`, of several types, checked there.
     def update(self, **limits: Any) -> "Limits":

@@ -58,6 +58,7 @@ class FakeContainer:
     exit_code: int | None = None
     entries: list[LogEntry] = field(default_factory=list)
     problem: Exception | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def pod_id(self) -> str:
@@ -105,11 +106,13 @@ class FakeContainer:
         self._did("wait", timeout=timeout)
         return self.exit_code
 
-    def copy_in(self, source: str, target: str) -> None:
-        self._did("copy_in", source=source, target=target)
+    def copy_in(self, source: str, target: str, archive: bool = True) -> tuple[str, ...]:
+        self._did("copy_in", source=source, target=target, archive=archive)
+        return self.left_out
 
-    def copy_out(self, source: str, target: str) -> None:
+    def copy_out(self, source: str, target: str) -> tuple[str, ...]:
         self._did("copy_out", source=source, target=target)
+        return self.left_out
 
     def logs(
         self, follow: bool = False, tail: int | None = None, since: float | None = None

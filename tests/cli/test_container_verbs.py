@@ -282,16 +282,42 @@ def test_wait_prints_the_exit_codes(engine, cli):
 @pytest.mark.parametrize(
     ("argv", "call"),
     [
-        (["cp", "./a:b", "web/db:/etc"], ("copy_in", {"source": "./a:b", "target": "/etc"})),
+        (
+            ["cp", "./a:b", "web/db:/etc"],
+            ("copy_in", {"source": "./a:b", "target": "/etc", "archive": True}),
+        ),
+        (
+            ["cp", "--archive=false", "a", "web/db:"],
+            ("copy_in", {"source": "a", "target": "/", "archive": False}),
+        ),
         (["cp", "web/db:/etc", "out"], ("copy_out", {"source": "/etc", "target": "out"})),
     ],
-    ids=["in", "out"],
+    ids=["in", "owners", "out"],
 )
 def test_cp_goes_one_way_or_the_other(argv, call, engine, cli):
     engine.with_pod("web", db=())
 
     assert cli(*argv) == (0, "", "")
     assert engine.calls == [(call[0], "db", call[1])]
+
+
+@pytest.mark.parametrize(
+    ("source", "between"), [("/a/b", "/b"), ("/a/b/", "/b"), ("/a/.", "/."), ("/", "/.")]
+)
+def test_cp_between_containers_goes_by_way_of_a_private_directory(source, between, engine, cli):
+    engine.with_pod("web", db=(), api=())
+    assert cli("cp", f"web/db:{source}", "web/api:/x") == (0, "", "")
+    (out, one, taken), (into, other, given) = engine.calls
+    assert (out, one, taken["source"]) == ("copy_out", "db", source)
+    assert (into, other, given["target"]) == ("copy_in", "api", "/x")
+    assert given["source"] == taken["target"] + between
+    assert not os.path.exists(taken["target"])
+
+
+def test_cp_says_what_was_left_out(engine, cli):
+    engine.with_pod("web", db=()).members[0].left_out = ("`/x` is a socket and was left out",)
+    done = cli("cp", "web/db:/", "out")
+    assert done == (0, "", "Warning: `/x` is a socket and was left out\n")
 
 
 def test_logs_go_to_the_stream_they_came_from(engine, cli):

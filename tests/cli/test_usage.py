@@ -34,7 +34,6 @@ from podcore.cli.main import _NOUNS, _PROGRAM, _SHORTCUTS
         ["exec", "web/db"],
         ["exec"],
         ["cp", "a", "b"],
-        ["cp", "web/db:/a", "web/api:/b"],
         ["logs", "--tail", "x", "web/db"],
         ["volume", "rm"],
         ["version", "--format"],

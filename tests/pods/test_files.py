@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import stat
 import subprocess
 
@@ -276,6 +277,158 @@ def test_copies_go_in_and_out_and_through_no_link_out(site, pod):
     pod.stop(timeout=0)
     container.copy_out("/../../root/made/file", f"{site.base}/again")
     assert read(f"{site.base}/again") == "inside\n"
+
+
+def test_copies_belong_to_whoever_the_container_runs_as_and_keep_the_rest(site, pod):
+    container = add(site, pod, "app", user="user")
+    source = f"{site.base}/source"
+    os.makedirs(f"{source}/tree")
+    with open(f"{source}/tree/file", "w", encoding="utf-8") as file:
+        file.write("data")
+    os.chown(f"{source}/tree/file", 7, 8)
+    os.chmod(f"{source}/tree/file", 0o4711)
+    os.setxattr(f"{source}/tree/file", "user.note", b"kept")
+    os.link(f"{source}/tree/file", f"{source}/tree/again")
+    os.symlink("file", f"{source}/tree/link")
+    os.mkfifo(f"{source}/tree/pipe", 0o600)
+    os.utime(f"{source}/tree/file", (1_000_000_000, 1_100_000_000))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{source}/tree/socket")
+    show = "cd {}; stat -c '%n %a %u:%g %h %Y' file again | sed 's/ 11.*/ then/'; readlink link"
+    expected = "file 4711 {0} 2 then\nagain 4711 {0} 2 then\nfile\n600 {0}"
+    for _ in range(2):
+        assert container.copy_in(f"{source}/tree", "/var/tree") == (
+            f"`{source}/tree/socket` is a socket and was left out",
+        )
+        container.copy_in(f"{source}/tree", "/var/as-it-is", archive=False)
+        pod.start()
+        script = f"{show}; stat -c '%a %u:%g' pipe"
+        whole = sh(container, script.format("/var/tree"))
+        assert whole == expected.format("1000:1000")
+        whole = sh(container, script.format("/var/as-it-is"))
+        assert whole == expected.replace("600 {0}", "600 0:0").format("7:8")
+        # Again while it runs, over what is there.
+        sh(container, "rm -r /var/tree /var/as-it-is", user="0")
+    inside = f"/proc/{container.pid}/root/var/tree/file"
+    container.copy_in(f"{source}/tree", "/var/tree")
+    assert os.getxattr(inside, "user.note") == b"kept"
+    container.copy_out("/var/tree", f"{site.base}/back")
+    status = os.lstat(f"{site.base}/back/file")
+    assert (status.st_uid, status.st_gid, status.st_nlink) == (os.geteuid(), os.getegid(), 2)
+    assert stat.S_IMODE(status.st_mode) == 0o711  # what it may do is for the host to say
+    assert status.st_mtime == 1_100_000_000
+    assert os.getxattr(f"{site.base}/back/file", "user.note") == b"kept"
+
+
+def test_copies_go_where_the_container_sees_its_mounts(site, pod):
+    engine = site.engine()
+    for name in ("bound", "single"):
+        os.mkdir(f"{site.base}/{name}")
+    with open(f"{site.base}/single/file", "w", encoding="utf-8") as file:
+        file.write("host")
+    mount = podcore.Mount
+    container = add(
+        site,
+        pod,
+        "app",
+        mounts=[
+            mount(type="volume", source="data", target="/data"),
+            mount(type="bind", source=f"{site.base}/bound", target="/data/bound"),
+            mount(type="bind", source=f"{site.base}/bound", target="/locked", read_only=True),
+            mount(type="bind", source=f"{site.base}/single/file", target="/etc/single"),
+            mount(type="tmpfs", target="/cache"),
+        ],
+    )
+    reader = add(site, pod, "reader", read_only=True, mounts=[mount(type="tmpfs", target="/cache")])
+    new = f"{site.base}/new"
+    with open(new, "w", encoding="utf-8") as file:
+        file.write("new")
+
+    def both():
+        container.copy_in(new, "/data/")
+        container.copy_in(new, "/data/bound/new")
+        assert read(f"{engine.volumes.get('data').path}/new") == "new"
+        assert read(f"{site.base}/bound/new") == "new"
+        container.copy_out("/etc/single", f"{site.base}/got")
+        assert read(f"{site.base}/got") == "host"
+        container.copy_out("/data/bound", site.base + "/out")
+        assert os.listdir(f"{site.base}/out") == ["new"]
+        shutil.rmtree(f"{site.base}/out")
+        with pytest.raises(podcore.ContainerStateError, match=r"`/locked/x` of .* is read-only"):
+            container.copy_in(new, "/locked/x")
+        with pytest.raises(podcore.InvalidArgumentError, match="does not exist inside"):
+            container.copy_out("/data/../../new", f"{site.base}/none")
+
+    both()
+    os.mkdir(f"{site.base}/under")
+    container.copy_out("/data", f"{site.base}/under")
+    assert os.listdir(f"{site.base}/under") == ["data"]
+    for path in ("/cache/x", "/cache"):
+        with pytest.raises(podcore.ContainerStateError, match="a tmpfs, which is there only while"):
+            container.copy_in(new, path)
+    pod.start()
+    os.unlink(f"{site.base}/bound/new")
+    both()
+    container.copy_in(new, "/cache/x")
+    assert sh(container, "cat /cache/x /data/new /data/bound/new") == "newnewnew"
+    with pytest.raises(podcore.InvalidArgumentError, match="something is mounted there"):
+        container.copy_in(new, "/etc/single")
+    assert sh(container, "cat /etc/single; cat /etc/hostname") == "hostweb"
+    with pytest.raises(podcore.ContainerStateError, match="read-only"):
+        container.copy_in(new, "/sys/x")
+    # A root that is read-only for the container alone is not for whoever prepares it.
+    reader.copy_in(new, "/root/x")
+    reader.copy_in(new, "/cache/x")
+    assert sh(reader, "cat /root/x /cache/x") == "newnew"
+
+
+def test_a_whole_container_comes_out_without_what_its_kernel_makes_up(site, pod):
+    container = add(site, pod, "app")
+    pod.start()
+    sh(container, "echo mine > /root/mine")
+    os.mkdir(f"{site.base}/all")
+    left = container.copy_out("/", f"{site.base}/all")
+    assert read(f"{site.base}/all/root/mine") == "mine\n"
+    assert not os.path.exists(f"{site.base}/all/proc")
+    assert not os.path.exists(f"{site.base}/all/sys")
+    assert any("/proc` is the kernel's" in line for line in left)
+    assert any("/dev/null` is a device" in line for line in left)
+
+
+def test_copies_into_a_container_with_ids_of_its_own_belong_to_them(site, pod):
+    rootfs = f"{site.base}/rootfs"
+    shutil.copytree(site.rootfs, rootfs, symlinks=True)
+    os.chmod(site.base, 0o711)
+    os.mkdir(f"{rootfs}/shared")
+    os.mkdir(f"{site.base}/shared")
+    os.chmod(f"{site.base}/shared", 0o777)
+    mounting = [
+        podcore.Mount(type="tmpfs", target="/tmp", size="1m"),
+        podcore.Mount(type="bind", source=f"{site.base}/shared", target="/shared"),
+    ]
+    new = f"{site.base}/new"
+    with open(new, "w", encoding="utf-8") as file:
+        file.write("new")
+    os.chown(new, 7, 8)
+    container = add(
+        site, pod, "app", rootfs=rootfs, profile="strict", user="1000:1000", mounts=mounting
+    )
+    with pytest.raises(podcore.ContainerStateError, match="read-only"):
+        container.copy_in(new, "/root/x")
+    container.copy_in(new, "/shared/before")
+    pod.start()
+    container.copy_in(new, "/shared/mine")
+    container.copy_in(new, "/shared/theirs", archive=False)
+    shown = sh(container, "cd /shared; stat -c %u:%g before mine theirs; cat mine")
+    assert shown == "1000:1000\n1000:1000\n7:8\nnew"
+    assert sh(container, "echo more >> /shared/mine; cat /shared/mine") == "newmore"
+    # Nobody of the host's can own a file there.
+    with pytest.raises(podcore.UnsupportedError, match="hint: `podcore exec -i`"):
+        container.copy_in(new, "/tmp/x")
+    assert sh(container, "ls -A /tmp") == ""
+    sh(container, "echo out > /tmp/x; ln -s x /tmp/l")
+    container.copy_out("/tmp/l", f"{site.base}/got")
+    assert read(f"{site.base}/got") == "out\n"
 
 
 @pytest.mark.runtimes("runc")

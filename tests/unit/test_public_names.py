@@ -61,7 +61,7 @@ def parameters(callable_):
         ("Container", "wait", "timeout"),
         ("Container", "logs", "follow tail since"),
         ("Container", "exec", "command timeout env user cwd stdin terminal on_output"),
-        ("Container", "copy_in", "source target"),
+        ("Container", "copy_in", "source target archive"),
         ("Container", "copy_out", "source target"),
         ("Container", "update", "limits"),
         ("Container", "stats", ""),

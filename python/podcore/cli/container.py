@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from podcore.cli import container_views, creation, foreground, output
+from podcore.cli import container_views, copy, creation, foreground, output
 from podcore.cli.arguments import (
     TEMPLATE,
     Parser,
@@ -138,31 +138,6 @@ def _update(context: "Context", options: Namespace) -> int:
     return each(context, containers(context, options), update)
 
 
-def _configure_copy(parser: Parser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="a path, or CONTAINER:PATH")
-    parser.add_argument("target", metavar="TARGET", help="likewise; one of the two")
-
-
-def _copy(context: "Context", options: Namespace) -> int:
-    inside = [_split_copy(options.source), _split_copy(options.target)]
-    source, target = inside
-    if (source is None) == (target is None):
-        raise UsageError("one of SOURCE and TARGET must be CONTAINER:PATH, the other one a path")
-    if source is not None:
-        context.engine.container(source[0]).copy_out(source[1], options.target)
-    elif target is not None:
-        context.engine.container(target[0]).copy_in(options.source, target[1])
-    return 0
-
-
-def _split_copy(text: str) -> tuple[str, str] | None:
-    # `./a:b` is a path of this host, `web/db:/a` is not.
-    name, separator, path = text.partition(":")
-    if not separator or text[0] in "/.":
-        return None
-    return name, path or "/"
-
-
 VERBS: dict[str, Verb] = {
     "create": Verb("create a container", creation.configure, _create),
     "run": Verb("create and start one, and follow it", foreground.configure_run, foreground.run),
@@ -200,7 +175,7 @@ VERBS: dict[str, Verb] = {
     "wait": Verb(
         "wait for exits, print the codes", container_views.configure_wait, container_views.run_wait
     ),
-    "cp": Verb("copy files into or out of one", _configure_copy, _copy),
+    "cp": Verb("copy files into, out of or between them", copy.configure, copy.run),
     "stats": Verb(
         "show what containers use",
         container_views.configure_stats,

@@ -22,7 +22,7 @@ def prepared(host: Host, rows: Sequence[ContainerRecord]) -> Iterator[Mapping[st
     long; ``put`` moves one into place, and what is not moved is removed.
 
     Raises:
-        InvalidArgumentError: there is a device, socket or FIFO.
+        InvalidArgumentError: there are more levels of directories than can be copied.
         ResourceExhaustedError: no space.
     """
     copies: dict[str, str] = {}
