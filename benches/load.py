@@ -1,6 +1,6 @@
-"""Measures the loads L2 and L5 to L8 of docs/reliability.md against what each has to hold.
+"""Measures the loads of docs/reliability.md that need no kills against what each has to hold.
 
-    python benches/load.py [L5 L6 ...] [--seconds 60] [--runtime crun] [--directory DIR]
+    python benches/load.py [L1 L5 ...] [--seconds 60] [--runtime crun] [--directory DIR]
 
 Each line says what was measured, what has to hold, and whether it did. ``make load`` runs it. The
 state is kept below ``--directory``, on the disk unless told otherwise; L7 and L8 simulate runtime
@@ -8,381 +8,43 @@ and processes, as in ``podcore.testing``, for no test machine holds so many.
 """
 
 import argparse
-import multiprocessing
-import os
-import resource
-import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Barrier
 
-from chaos import ground, soak
-from floor import WORKERS, Floor
+import load_pods
+import load_rows
 from harness import reaper
-from harness.rootfs import make_rootfs
-from harness.site import Site
-from podcore import ContainerSpec, Engine, LockTable, PodcoreError
-from podcore.operations.snapshot import snapshot
-from podcore.store import Store
-from podcore.testing import fake_engine
-from store.builders import new_container, new_pod
+from load_table import Table
 
-WRITERS = 8
-PODS, MEMBERS = 1000, 10
-MANY = 10_000
-
-_spawn = multiprocessing.get_context("spawn")
-
-
-class Table:
-    """What is printed; ``failed`` says whether anything did not hold."""
-
-    failed = False
-
-    def row(self, load: str, what: str, measured: float, most: float, unit: str) -> None:
-        """Prints a figure that may be at most so large."""
-        self._print(load, what, measured, f"<= {most:g} {unit}", unit, holds=measured <= most)
-
-    def least(self, load: str, what: str, measured: float, least: float, unit: str) -> None:
-        """Prints a figure that must be at least so large."""
-        self._print(load, what, measured, f">= {least:g} {unit}", unit, holds=measured >= least)
-
-    def _print(
-        self, load: str, what: str, measured: float, bound: str, unit: str, *, holds: bool
-    ) -> None:
-        self.failed |= not holds
-        verdict = "held" if holds else "MISSED"
-        print(f"{load:<4}{what:<58}{measured:>10.2f} {unit:<6}{bound:<14}{verdict}", flush=True)
-
-
-# --- L5, L6: processes that read and write rows as fast as they can --------------------------------
-
-
-def _write(directory: str, key: str, barrier: Barrier, seconds: float, out: Connection) -> None:
-    """Saves one container's row again and again; sends how often, the worst time and the errors."""
-    locks = LockTable(f"{directory}/locks")
-    store = Store.open(f"{directory}/state", locks)
-    with store.read() as view:
-        record = view.container(key)
-    assert record is not None
-    times, errors = [], []
-    with locks.session("load") as session:
-        barrier.wait()
-        end = time.monotonic() + seconds
-        while (begun := time.monotonic()) < end:
-            try:
-                with store.write(session) as change:
-                    change.save_container(record.but(incarnation=len(times) + 1))
-            except (PodcoreError, OSError) as error:
-                errors.append(repr(error))
-            times.append(time.monotonic() - begun)
-    store.close()
-    out.send((times, errors))
-
-
-def _read(directory: str, key: str, barrier: Barrier, seconds: float, out: Connection) -> None:
-    """Reads one container's row every millisecond; sends the times and the errors."""
-    store = Store.open(f"{directory}/state", LockTable(f"{directory}/locks"))
-    times, errors = [], []
-    barrier.wait()
-    end = time.monotonic() + seconds
-    while (begun := time.monotonic()) < end:
-        try:
-            with store.read() as view:
-                found = view.container(key)
-            assert found is not None
-        except (PodcoreError, OSError) as error:
-            errors.append(repr(error))
-        times.append(time.monotonic() - begun)
-        time.sleep(0.001)
-    store.close()
-    out.send((times, errors))
-
-
-def _bare(directory: str, key: str, barrier: Barrier, seconds: float, out: Connection) -> None:
-    """As ``_write``, with SQLite's own way to wait for other writers and no more."""
-    connection = sqlite3.connect(f"{directory}/bare.db", timeout=60, isolation_level=None)
-    connection.execute("PRAGMA synchronous=NORMAL")
-    times = []
-    barrier.wait()
-    end = time.monotonic() + seconds
-    while (begun := time.monotonic()) < end:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("UPDATE rows SET value = ? WHERE key = ?", (len(times), key))
-        connection.execute("COMMIT")
-        times.append(time.monotonic() - begun)
-    connection.close()
-    out.send((times, []))
-
-
-Job = Callable[[str, str, Barrier, float, Connection], None]
-
-
-def together(
-    jobs: Sequence[Job], directory: str, keys: Sequence[str], seconds: float
-) -> list[tuple[list[float], list[str]]]:
-    """Runs each job in a process of its own, all from the same moment on."""
-    barrier = _spawn.Barrier(len(jobs))
-    processes, results = [], []
-    for job, key in zip(jobs, keys, strict=True):
-        receive, send = _spawn.Pipe(duplex=False)
-        process = _spawn.Process(target=job, args=(directory, key, barrier, seconds, send))
-        process.start()
-        send.close()  # so that a process that dies is the end of the pipe
-        processes.append(process)
-        results.append(receive)
-    outcome = [result.recv() for result in results]
-    for process in processes:
-        process.join()
-    return outcome
-
-
-@contextmanager
-def rows(parent: str) -> Iterator[tuple[str, list[str]]]:
-    """A state directory with a pod of as many containers as there are writers; their ids."""
-    with tempfile.TemporaryDirectory(prefix="podcore-load-", dir=parent) as directory:
-        os.mkdir(f"{directory}/state", 0o700)
-        locks = LockTable(f"{directory}/locks")
-        store = Store.open(f"{directory}/state", locks)
-        with locks.session("load") as session, store.write(session) as change:
-            pod = change.add_pod(new_pod())
-            made = [change.add_container(new_container(pod, f"c{n}")) for n in range(WRITERS)]
-        store.close()
-        yield directory, [row.id for row in made]
-
-
-def writers(table: Table, parent: str, seconds: float) -> None:
-    """L5: eight processes save rows as fast as they can."""
-    with rows(parent) as (directory, keys):
-        outcome = together([_write] * WRITERS, directory, keys, seconds)
-        with sqlite3.connect(f"{directory}/bare.db") as bare:
-            bare.execute("PRAGMA journal_mode=WAL")
-            bare.execute("CREATE TABLE rows(key TEXT PRIMARY KEY, value INTEGER)")
-            bare.executemany("INSERT INTO rows VALUES (?, 0)", [(key,) for key in keys])
-        bare.close()
-        beside = together([_bare] * WRITERS, directory, keys, seconds)
-    counts = [len(times) for times, _ in outcome]
-    errors = [error for _, found in outcome for error in found]
-    for error in errors[:3]:
-        print(f"    {error}")
-    print(f"    {sum(counts) / seconds:.0f} commits/s, bare SQLite {_rate(beside, seconds):.0f}/s")
-    table.row("L5", "8 writers: errors", len(errors), 0, "")
-    table.row("L5", "8 writers: most served to least served", max(counts) / min(counts), 3, ":1")
-    table.row("L5", "8 writers: worst save", _worst(outcome) * 1e3, 500, "ms")
-    print(f"    bare SQLite's worst: {_worst(beside) * 1e3:.0f} ms")
-
-
-def _rate(outcome: list[tuple[list[float], list[str]]], seconds: float) -> float:
-    return sum(len(times) for times, _ in outcome) / seconds
-
-
-def _worst(outcome: list[tuple[list[float], list[str]]]) -> float:
-    return max(max(times) for times, _ in outcome)
-
-
-def readers(table: Table, parent: str, seconds: float) -> None:
-    """L6: four processes read rows while four write."""
-    with rows(parent) as (directory, keys):
-        outcome = together([_write] * 4 + [_read] * 4, directory, keys, seconds)
-    times = sorted(one for found, _ in outcome[4:] for one in found)
-    errors = [error for _, found in outcome for error in found]
-    for error in errors[:3]:
-        print(f"    {error}")
-    table.row("L6", "4 readers beside 4 writers: errors", len(errors), 0, "")
-    table.row("L6", "4 readers beside 4 writers: read, 99 %", _percentile(times, 99) * 1e3, 2, "ms")
-
-
-def _percentile(ordered: Sequence[float], part: int) -> float:
-    return ordered[min(len(ordered) - 1, len(ordered) * part // 100)]
-
-
-# --- L7, L8: many rows ----------------------------------------------------------------------------
-
-
-def _fill(engine: Engine, name: str, count: int, rootfs: str) -> None:
-    pod = engine.create_pod(name, share=())
-    pod.create_containers(
-        ContainerSpec(name=f"c{number}", rootfs=rootfs, command=("/bin/server",))
-        for number in range(count)
-    )
-
-
-def _life(engine: Engine, name: str) -> float:
-    """Starts and stops a pod; returns the seconds that it takes."""
-    pod = engine.pod(name)
-    begun = time.perf_counter()
-    pod.start()
-    pod.stop()
-    return time.perf_counter() - begun
-
-
-def many_pods(table: Table, parent: str, seconds: float) -> None:
-    """L7: a thousand pods of ten containers."""
-    with (
-        tempfile.TemporaryDirectory(prefix="podcore-load-", dir=parent) as full,
-        tempfile.TemporaryDirectory(prefix="podcore-load-", dir=parent) as empty,
-        fake_engine(full) as crowd,
-        fake_engine(empty) as alone,
-    ):
-        rootfs = f"{full}/rootfs"
-        os.mkdir(rootfs)
-        for number in range(PODS):
-            _fill(crowd, f"p{number}", MEMBERS, rootfs)
-        _fill(crowd, "mine", MEMBERS, rootfs)
-        _fill(alone, "mine", MEMBERS, rootfs)
-        for engine in (crowd, alone):
-            _life(engine, "mine")
-        ratios = []
-        end = time.monotonic() + min(seconds, 20)
-        while time.monotonic() < end or len(ratios) < 5:
-            ratios.append(_life(crowd, "mine") / _life(alone, "mine"))
-        lists = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            assert len(crowd.inspect_containers(infra=False)) == (PODS + 1) * MEMBERS
-            lists.append(time.perf_counter() - begun)
-        environ = os.environ | {
-            "PODCORE_ROOT": f"{full}/state",
-            "PODCORE_RUNROOT": f"{full}/run",
-            "PODCORE_CGROUP_PARENT": "podcore-testing",
-        }
-        command = [sys.executable, "-c", _PS]
-        commands, memory = [], 0
-        for _ in range(5):
-            begun = time.perf_counter()
-            done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-            commands.append(time.perf_counter() - begun)
-            assert len(done.stdout.splitlines()) == (PODS + 1) * MEMBERS
-            memory = max(memory, int(done.stderr))
-    what = f"{PODS} pods of {MEMBERS}: "
-    table.row("L7", what + "inspect_containers()", statistics.median(lists) * 1e3, 300, "ms")
-    table.row("L7", what + "`podcore ps -aq`", statistics.median(commands) * 1e3, 300, "ms")
-    table.row("L7", what + "memory of `ps -aq`", memory / 1024, 100, "MiB")
-    table.row("L7", what + "start and stop of one, to alone", statistics.median(ratios), 1.1, ": 1")
-
-
-_PS = """
-import resource, sys
-from podcore.cli.main import main
-code = main(["ps", "--all", "--quiet"])
-sys.stderr.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
-sys.exit(code)
-"""
-
-
-def large_pod(table: Table, parent: str, seconds: float) -> None:
-    """L8: one pod of ten thousand containers."""
-    del seconds
-    with (
-        tempfile.TemporaryDirectory(prefix="podcore-load-", dir=parent) as directory,
-        fake_engine(directory) as engine,
-    ):
-        os.mkdir(f"{directory}/rootfs")
-        _fill(engine, "large", MANY, f"{directory}/rootfs")
-        host, pod = engine.host, engine.pod("large")
-        taken = snapshot(host, pod._record)
-        numbers = sorted(row.number for row in taken.members)
-        begun = time.perf_counter()
-        with host.session("load") as session:
-            for number in numbers:
-                session.acquire("container", number)
-            locked = time.perf_counter() - begun
-            descriptors = len(os.listdir("/proc/self/fd"))
-        begun = time.process_time()
-        order = taken.graph().order()
-        graph = time.process_time() - begun
-        assert len(order) == MANY
-        begun = time.perf_counter()
-        assert len(pod.status()) == MANY
-        status = time.perf_counter() - begun
-    what = f"a pod of {MANY}: "
-    table.row("L8", what + "all locks", locked * 1e3, 100, "ms")
-    table.row("L8", what + "descriptors meanwhile", descriptors, 100, "")
-    table.row("L8", what + "graph and order, processor time", graph * 1e3, 200, "ms")
-    print(f"    status() {status * 1e3:.0f} ms, without a lock")
-
-
-# --- L2: whole lives ------------------------------------------------------------------------------
-
-
-def _configs(site: Site, engine: Engine) -> list[str]:
-    """Makes a pod of three containers, runs it once and returns the paths of their config.json."""
-    pod = engine.create_pod(share=())
-    made = [
-        pod.create_container(name, rootfs=site.rootfs, rootfs_mode="ro", command=ground.LIFE)
-        for name in "abc"
-    ]
-    pod.start()
-    pod.stop(timeout=0, cleanup=True)
-    return [f"{site.root}/containers/{one.id}/bundle/config.json" for one in made]
-
-
-def lives(table: Table, seconds: float, runtime: str) -> None:
-    """L2: sixteen processes take pods of three through their lives, beside the floor's."""
-    reaper.move_under_a_reaper()
-
-    def floor(one: Floor, until: float) -> int:
-        count = 0
-        while time.monotonic() < until:
-            one.start()
-            one.remove()
-            count += 1
-        return count
-
-    with tempfile.TemporaryDirectory(prefix="podcore-load-") as base:
-        site = Site(runtime, make_rootfs(f"{base}/rootfs"))
-        try:
-            with site.engine() as engine:
-                floors = [
-                    Floor(f"{site.base}/f{number}", runtime, _configs(site, engine), workers=1)
-                    for number in range(WORKERS)
-                ]
-                until = time.monotonic() + seconds / 2
-                with ThreadPoolExecutor(WORKERS) as pool:
-                    bare = sum(pool.map(lambda one: floor(one, until), floors))
-                for pod in engine.pods():
-                    pod.remove(force=True)
-            counted, _, wrong = soak.run(site, seconds, 16)
-        finally:
-            site.close()
-    for text in wrong:
-        print(f"    {text}")
-    rate, most = counted * 3 / seconds, bare * 3 / (seconds / 2)
-    print(f"    {rate:.1f} lives/s, floor {most:.1f}/s")
-    table.row("L2", "16 processes, pods of 3: errors and leftovers", len(wrong), 0, "")
-    table.least("L2", f"16 processes, pods of 3 on {runtime}, to floor", rate / most, 0.75, ": 1")
+REAL = {"L1": load_pods.one_pod, "L2": load_pods.lives}
+ROWS = {
+    "L5": load_rows.writers,
+    "L6": load_rows.readers,
+    "L7": load_rows.many_pods,
+    "L8": load_rows.large_pod,
+}
 
 
 def main() -> int:
     """Runs what was asked for; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    loads = {"L2": None, "L5": writers, "L6": readers, "L7": many_pods, "L8": large_pod}
-    parser.add_argument("load", nargs="*", help=", ".join(loads))
+    parser.add_argument("load", nargs="*", help=", ".join([*REAL, *ROWS]))
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--runtime", action="append", help="for L2; default: runc, crun")
+    parser.add_argument("--runtime", action="append", help="for L1 and L2; default: runc, crun")
     parser.add_argument("--directory", help="where the state is kept; default: the temporary one")
     asked = parser.parse_args()
-    if unknown := sorted(set(asked.load) - set(loads)):
+    chosen = asked.load or [*REAL, *ROWS]
+    if unknown := [name for name in chosen if name not in REAL | ROWS]:
         parser.error(f"no such load: {', '.join(unknown)}")
-    resource.setrlimit(
-        resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    )
+    reaper.move_under_a_reaper()
     table = Table()
-    for name, run in loads.items():
-        if asked.load and name not in asked.load:
-            continue
-        if run is not None:
-            run(table, asked.directory or tempfile.gettempdir(), asked.seconds)
-        else:
-            for runtime in asked.runtime or ("runc", "crun"):
-                lives(table, asked.seconds, runtime)
+    for name, pods in REAL.items():
+        for runtime in asked.runtime or ("runc", "crun"):
+            if name in chosen:
+                pods(table, asked.seconds, runtime)
+    for name, rows in ROWS.items():
+        if name in chosen:
+            rows(table, asked.directory or tempfile.gettempdir(), asked.seconds)
     return int(table.failed)
 
 
