@@ -47,7 +47,7 @@ def unpause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
             return ignored(f"is {record.state}")
         held.intend(Verb.UNPAUSE)
         failpoint("unpause.after-intent")
-        spread_around(host, record)
+        spread_around(host, session, record)
         host.cgroup(record.cgroup_path).thaw()
         failpoint("unpause.before-commit")
         held.commit(held.record.but(state=ContainerStatus.RUNNING, intent=None), "unpause")

@@ -12,11 +12,13 @@ from contextlib import ExitStack, contextmanager
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.kernel import process
+from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.model import ContainerKind, ContainerStatus
+from podcore.observe import abandoned
 from podcore.records import ContainerRecord, PodRecord, Verb
 
 FREEZE_TIMEOUT = 10.0
@@ -46,8 +48,12 @@ def kill(
     if not host.hierarchies.whole:
         return None
     with _all(host, session, rows) as held:
-        if not _only(held, _RUNS | _QUIET) or not host.cgroup(pod.cgroup_path).kill_at_once():
+        if not _only(held, _RUNS | _QUIET):
             return None
+        failpoint("kill-pod.before-kill")
+        if not host.cgroup(pod.cgroup_path).kill_at_once():
+            return None
+        failpoint("kill-pod.after-kill")
         steps = {}
         for one in held:
             record = one.record
@@ -57,6 +63,7 @@ def kill(
             process.wait_gone([record.init], KILL_PATIENCE)
             now = settled(host, record)
             one.commit(now, "died" if now.state is ContainerStatus.EXITED else "kill")
+            failpoint("kill-pod.after-commit")
             steps[record.id] = DONE
         return steps
 
@@ -89,13 +96,18 @@ def pause(
         if not running:
             return None
         _commit(host, session, [(one, {"intent": one.intent(Verb.PAUSE)}) for one in running])
+        cgroup = host.cgroup(pod.cgroup_path)
         try:
-            host.cgroup(pod.cgroup_path).freeze(FREEZE_TIMEOUT)
+            failpoint("pause-pod.after-intents")
+            cgroup.freeze(FREEZE_TIMEOUT)
+            failpoint("pause-pod.before-commit")
+            paused = {"state": ContainerStatus.PAUSED, "intent": None}
+            _commit(host, session, [(one, paused) for one in running], "pause")
         except BaseException:
+            cgroup.thaw_itself()
             _commit(host, session, [(one, {"intent": None}) for one in running])
             raise
-        paused = {"state": ContainerStatus.PAUSED, "intent": None}
-        _commit(host, session, [(one, paused) for one in running], "pause")
+        failpoint("pause-pod.after-commit")
         done = {one.record.id for one in running}
         return {
             one.record.id: DONE if one.record.id in done else ignored(f"is {one.record.state}")
@@ -106,21 +118,49 @@ def pause(
 def spread(host: Host, pod_id: str, pod_cgroup: str) -> None:
     """Freezes the paused containers of a frozen pod one by one, then thaws the pod itself.
 
-    So that one of them can be thawed, or another one started. Nothing to do is the rule.
+    So that another one can be started. Nothing to do is the rule; otherwise it holds the locks of
+    all members, for a ``pause`` of all that is under way has written no row yet. Call with no
+    container's lock held.
     """
-    if not host.hierarchies.whole or not host.cgroup(pod_cgroup).frozen():
+    if not _frozen(host, pod_cgroup):
         return
     with host.store.read() as view:
         rows = view.containers(pod_id)
-    for row in rows:
-        if row.state is ContainerStatus.PAUSED and row.kind is not ContainerKind.INFRA:
-            host.cgroup(row.cgroup_path).freeze(FREEZE_TIMEOUT)
-    host.cgroup(pod_cgroup).thaw_itself()
+    # The infra container is frozen and thawed with the others, but is never paused.
+    members = [row for row in rows if row.kind is not ContainerKind.INFRA]
+    with host.session("thaw a pod") as session, _all(host, session, members):
+        _spread(host, session, pod_id, pod_cgroup)
 
 
-def spread_around(host: Host, record: ContainerRecord) -> None:
-    """Does so in the pod of a container."""
-    spread(host, record.pod_id, os.path.dirname(record.cgroup_path))
+def spread_around(host: Host, session: LockSession, record: ContainerRecord) -> None:
+    """Does so in the pod of a container that is to be thawed; its lock is held.
+
+    That lock alone keeps a ``pause`` of all out.
+    """
+    cgroup = os.path.dirname(record.cgroup_path)
+    if _frozen(host, cgroup):
+        _spread(host, session, record.pod_id, cgroup)
+
+
+def _frozen(host: Host, pod_cgroup: str) -> bool:
+    return host.hierarchies.whole and host.cgroup(pod_cgroup).frozen()
+
+
+def _spread(host: Host, session: LockSession, pod_id: str, pod_cgroup: str) -> None:
+    # Two at a time would freeze again what the other one has just thawed: the store's lock is the
+    # one that both can still take. No write here waits for anything: all is frozen already.
+    with host.store.write(session) as change:
+        if not host.cgroup(pod_cgroup).frozen():
+            return
+        for row in change.containers(pod_id):
+            paused = row.state is ContainerStatus.PAUSED
+            if row.kind is not ContainerKind.INFRA and (
+                paused or abandoned(host, row.intent) is Verb.PAUSE
+            ):
+                host.cgroup(row.cgroup_path).freeze(FREEZE_TIMEOUT)
+        failpoint("spread.after-freeze")
+        host.cgroup(pod_cgroup).thaw_itself()
+        failpoint("spread.after-thaw")
 
 
 @contextmanager
