@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         VolumeInUseError,
     )
     from podcore.model import (
+        AttachResult,
         ContainerInspect,
         ContainerKind,
         ContainerSpec,
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExistsError",
     "AmbiguousReferenceError",
+    "AttachResult",
     "CommandError",
     "Container",
     "ContainerExistsError",

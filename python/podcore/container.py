@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from podcore.engine import Engine
     from podcore.model import (
+        AttachResult,
         ContainerInspect,
         ContainerStatus,
         ExecResult,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         LogEntry,
         Usage,
     )
+    from podcore.operations.attach import HasDescriptor
     from podcore.records import ContainerRecord, PodRecord
 
 
@@ -255,6 +257,49 @@ class Container:
 
             return run_in_terminal(self._engine.host, self._record, wanted, stdin)
         return run(self._engine.host, self._record, wanted, stdin, on_output)
+
+    def attach(
+        self,
+        stdin: "bytes | int | HasDescriptor | None" = None,
+        stdout: "int | HasDescriptor | None" = None,
+        stderr: "int | HasDescriptor | None" = None,
+        start: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+        timeout: float | None = None,
+        on_output: Callable[[str, bytes], object] | None = None,
+        detach_keys: str = "",
+    ) -> "AttachResult":
+        """Attaches to its own process until that has ended. Holds no lock meanwhile.
+
+        It is read from all the while, so that neither a slow reader nor one that dies holds it up.
+
+        Args:
+            stdin: what it reads, where it was created with ``stdin`` or a terminal: bytes, or a
+                file or descriptor that is read as there is something to be read. After that its
+                stdin is at its end. None leaves its stdin alone.
+            stdout: a file or descriptor that gets what it writes from now on; None collects it.
+            stderr: likewise; a container with a terminal shows everything on its stdout.
+            start: start it, once the connection is there: of one that does not run yet, nothing
+                is missed.
+            timeout: seconds; the container goes on after that. None for no end.
+            on_output: is called with ``stdout`` or ``stderr`` and a piece of what was written
+                there as it comes, instead; what it raises ends the attachment.
+            detach_keys: what detaches when it is read from ``stdin``, such as ``ctrl-p,ctrl-q``.
+
+        Raises:
+            InvalidArgumentError: it has no stdin, or an argument is not acceptable.
+            ContainerStateError: it is not up, and ``start`` was not given.
+            TimeoutError: it has not ended in time.
+            MonitorError: its monitor is gone, or dies meanwhile.
+            PodcoreError: as ``start``; it is then as it was before.
+        """
+        from podcore.lifecycle.attach import Attach
+        from podcore.operations.attach import Sink, attach, descriptor
+        from podcore.operations.keys import parse_keys
+
+        given = stdin if isinstance(stdin, bytes) else descriptor("stdin", stdin)
+        wanted = Attach(stdin=given, keys=parse_keys(detach_keys))
+        sink = Sink(stdout, stderr, on_output)
+        return attach(self._engine.host, self._record, wanted, sink, start=start, timeout=timeout)
 
     def copy_in(
         self,

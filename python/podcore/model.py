@@ -228,6 +228,23 @@ class ExecResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachResult:
+    """How an attachment to a container ended.
+
+    Attributes:
+        exit_code: the container's; None where it was detached from, or nobody can know it.
+        stdout: what it wrote there meanwhile, unless that was handed out as it came.
+        stderr: likewise; a container with a terminal shows everything on its stdout.
+        detached: by the keys for it; the container goes on.
+    """
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    detached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One line that a container wrote.
 

@@ -172,6 +172,23 @@ def collect(
             os.close(feeding)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of it, also where that must be waited for.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+        OSError: it could not be written.
+    """
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLOUT)
+            poll.poll()
+
+
 @contextmanager
 def nothing_to_read() -> Iterator[int]:
     """Gives a descriptor that is at its end, to be a command's stdin instead of /dev/null."""

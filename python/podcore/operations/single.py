@@ -11,6 +11,7 @@ from podcore.backend import Host
 from podcore.deadlines import Deadline
 from podcore.errors import ContainerStateError
 from podcore.kernel.process import milliseconds
+from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
 from podcore.lifecycle import pins, whole
@@ -33,6 +34,31 @@ _UP = (ContainerStatus.RUNNING,)
 _STARTABLE = (ContainerStatus.CONFIGURED, ContainerStatus.CREATED, ContainerStatus.EXITED)
 _RESTARTABLE = (*_STARTABLE, ContainerStatus.RUNNING, ContainerStatus.STOPPING)
 _SIGNALLED = (ContainerStatus.RUNNING, ContainerStatus.STOPPING)
+
+
+def create(host: Host, which: ContainerRecord) -> bool:
+    """Creates a container with its OCI runtime, so that one can attach to it before it starts.
+
+    Returns:
+        Whether that was to be done: it is not up already.
+
+    Raises:
+        PodcoreError: as ``lifecycle.create.create``.
+    """
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"create container {record.name} of") as session:
+        taken = snapshot(host, pod)
+        check_whole(taken.pod)
+        names = _share(host, session, taken)
+        step = lifecycle_create.create(host, session, record, pod, names)
+        return step.outcome is not Outcome.IGNORED
+
+
+def discard(host: Host, which: ContainerRecord) -> None:
+    """Takes a container that was created, but not started, back to ``configured``."""
+    pod, record = current(host, which)
+    with pod_lock(host, pod, f"discard container {record.name} of") as session:
+        lifecycle_create.discard_created(host, session, record)
 
 
 def start(host: Host, which: ContainerRecord) -> None:
