@@ -193,7 +193,8 @@ class Container:
         """Returns an iterator over what it has written, over all its restarts. Holds no lock.
 
         Args:
-            follow: wait for more; ends once it has exited and all of it was read.
+            follow: wait for more; ends once it has exited and all of it was read, or when it is
+                removed. A ``restart`` does not end it.
             tail: only the last so many lines.
             since: seconds since the epoch; earlier entries are passed over.
 

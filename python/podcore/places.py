@@ -27,6 +27,11 @@ class Places:
         return f"{self.run_root}/locks"
 
     @property
+    def restarts(self) -> str:
+        """The file in which a restart holds a lock on the byte of each of its containers."""
+        return f"{self.run_root}/restarts"
+
+    @property
     def runtime_cache(self) -> str:
         """What was found out about this host's OCI runtimes."""
         return f"{self.run_root}/oci-runtime.json"

@@ -5,6 +5,7 @@ from podcore.lifecycle.start import SATISFIES_RESTART
 from podcore.model import ContainerStatus
 from podcore.observe import truth
 from podcore.operations.batch import Batch, Progress
+from podcore.operations.restarting import restarting
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.operations.start import start_members
 from podcore.operations.stop import check_timeout, stop_members
@@ -34,18 +35,19 @@ def restart_pod(
         batch = Batch("restart", taken.pod, taken.members, progress)
         taken.graph()  # a defect is found before anything is stopped
         left_alone = _left_alone(host, taken)
-        stop_members(
-            host,
-            taken,
-            batch,
-            cleanup=False,
-            timeout=seconds,
-            keep=lambda key: key not in left_alone,
-        )
-        again = snapshot(host, pod)
-        start_members(
-            host, again, batch, SATISFIES_RESTART, lambda key: batch.outcome(key) is not None
-        )
+        with restarting(host, (row for row in taken.members if row.id not in left_alone)):
+            stop_members(
+                host,
+                taken,
+                batch,
+                cleanup=False,
+                timeout=seconds,
+                keep=lambda key: key not in left_alone,
+            )
+            again = snapshot(host, pod)
+            start_members(
+                host, again, batch, SATISFIES_RESTART, lambda key: batch.outcome(key) is not None
+            )
         return batch.report().raise_for_errors()
 
 

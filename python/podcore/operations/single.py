@@ -24,6 +24,7 @@ from podcore.model import ContainerStatus
 from podcore.names import short
 from podcore.observe import truth
 from podcore.operations.find import current
+from podcore.operations.restarting import restarting
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.operations.stop import check_timeout
 from podcore.records import ContainerRecord
@@ -108,10 +109,11 @@ def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
         state = truth(host, record).state
         if state not in _RESTARTABLE:
             raise _refusal(record, state, "restarted", _RESTARTABLE)
-        _stop(host, session, record, seconds)
-        names = _share(host, session, taken)
-        satisfies = lifecycle_start.SATISFIES_RESTART
-        step = lifecycle_start.start(host, session, record, pod, satisfies, names)
+        with restarting(host, (record,)):
+            _stop(host, session, record, seconds)
+            names = _share(host, session, taken)
+            satisfies = lifecycle_start.SATISFIES_RESTART
+            step = lifecycle_start.start(host, session, record, pod, satisfies, names)
         _expect(host, record, step, "restarted", fine=_UP, wanted=_RESTARTABLE)
 
 
