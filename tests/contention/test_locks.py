@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +66,7 @@ def threads(pid: int) -> list[tuple[str, str]]:
     for thread in os.listdir(f"/proc/{pid}/task"):
         try:
             stat = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         name, _, rest = stat.partition("(")[2].rpartition(")")
         found.append((name, rest.split()[0]))
@@ -108,6 +109,16 @@ def test_stopped_holder_gives_the_others_a_timeout_that_names_it(
     assert abs(caught.value.holder["since"] - time.time()) < 60
     for part in (f"{holder.pid}", "stubborn", time.strftime("%Y-", time.gmtime())):
         assert part in str(caught.value)
+
+    # Nobody took it away meanwhile: it is held until the holder lets go of it.
+    holder.send_signal(signal.SIGCONT)
+    eventually(lambda: not is_stopped(holder.pid))
+    with pytest.raises(LockTimeoutError):
+        LockTable(directory).session().acquire("container", 1, timeout=0)
+    holder.communicate(timeout=30)
+    assert holder.returncode == 0
+    with LockTable(directory).session() as session:
+        session.acquire("container", 1, timeout=30)
 
 
 def test_note_of_a_dead_process_is_not_shown(popen: Popen, directory: str) -> None:
@@ -158,6 +169,33 @@ def test_stopped_waiter_does_not_hold_up_the_others(popen: Popen, directory: str
     says(other, "held")
     with LockTable(directory).session() as session:
         session.acquire("container", 1, timeout=30)
+
+
+def test_who_asks_again_does_not_overtake_who_waits(directory: str) -> None:
+    table = LockTable(directory)
+    firsts: list[str] = []
+
+    def wait() -> None:
+        with table.session() as session, session.acquire("container", 1, timeout=60):
+            firsts.append("waited")
+
+    with table.session() as session:
+        for done in range(10):
+            # Threads that waited in the last round have ended, so the next is the waiter's.
+            eventually(lambda: "podcore-lock" not in dict(threads(os.getpid())))
+            guard = session.acquire("container", 1, timeout=60)
+            waiter = threading.Thread(target=wait, daemon=True)
+            waiter.start()
+            eventually(lambda: queues_for_a_lock(os.getpid()))
+            time.sleep(0.005)  # for longer than others may be overtaken
+            guard.release()
+            with session.acquire("container", 1, timeout=60):
+                firsts.append("asked again")
+            waiter.join(60)
+            del firsts[done + 1 :]
+
+    # Whoever gets no processor for long is taken for stopped, and passed by.
+    assert firsts.count("waited") > 5
 
 
 COUNT = """
