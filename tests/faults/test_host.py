@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import pytest
 import podcore
 from harness.polling import eventually
 from integration.builders import POLITE, add, await_ready, new_pod, says, states
+from podcore.kernel.files import remove_tree
+from podcore.lifecycle import create as lifecycle_create
 from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.runtimes("crun")
@@ -130,6 +133,67 @@ def test_f49_a_container_does_not_need_its_log(site):
     pod.start()
     eventually(lambda: says(one, "ready"))
     sound(engine)
+
+
+def link_to_the_host(path):
+    os.symlink(f"{path}.target", path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_to_the_host])
+def test_f49_what_is_no_log_is_neither_waited_for_nor_followed(site, monkeypatch, make):
+    # That long a start would wait for somebody to read from the FIFO.
+    monkeypatch.setattr(lifecycle_create, "CREATE_TIMEOUT", 20.0)
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one = add(site, pod, "one")
+    log = engine.host.places.log(one.id)
+    make(log)
+
+    with pytest.raises(podcore.MonitorError, match="not a regular file\nhint: remove it"):
+        one.start()
+
+    assert one.status == "configured"
+    assert not os.path.exists(f"{log}.target")
+    sound(engine)
+    remove_tree(log)
+    one.start()
+    assert one.status == "running"
+
+
+TALKATIVE = """
+trap "exit 7" TERM
+trap "head -c 200000 /dev/zero | tr '\\0' x; touch /out/said" USR1
+echo ready
+while :; do sleep 1000 & wait; done
+"""
+
+
+def test_f49_on_a_full_disk_a_container_is_not_held_up_by_its_log(site, small):
+    os.mkdir(f"{site.base}/out")
+    mount = podcore.Mount(type="bind", source=f"{site.base}/out", target="/out")
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    command = ["sh", "-c", TALKATIVE]
+    one = add(site, pod, "one", command=command, rootfs_mode="overlay", mounts=[mount])
+    one.start()
+    await_ready(one)
+    fill(small)
+
+    os.kill(one.pid, signal.SIGUSR1)
+    eventually(lambda: os.path.exists(f"{site.base}/out/said"), what="all of it being taken")
+    one.stop(timeout=30)
+
+    assert one.exit_code == 7
+    assert next(one.logs()).text == "ready"
+    throw_out(small)
+    one.start()
+    eventually(
+        lambda: [entry.text for entry in one.logs()].count("ready") == 2,
+        timeout=30,
+        what="the first line after the one that was cut short",
+    )
+    pod.remove(force=True)
+    engine.close()
 
 
 @pytest.mark.parametrize("shift", [86400.0, -86400.0, -1.7e9])

@@ -26,6 +26,7 @@ from podcore.lifecycle.shm import lend, mount_shm
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.update import apply_pod_limits
 from podcore.model import ContainerStatus
+from podcore.monitor import log_file
 from podcore.monitor.conmon import Launch
 from podcore.names import short
 from podcore.observe import truth
@@ -127,6 +128,7 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     make_below(places.attempts, attempt)
     failpoint("create.after-attempt")
     home.make_if_missing(places, record)
+    log_file.prepare(places.log(record.id))
     # Only the exit file of this incarnation means anything from here on.
     remove_tree(places.persist(record.id, record.incarnation - 1))
     make_directory(places.persist(record.id, record.incarnation))
