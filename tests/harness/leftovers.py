@@ -161,7 +161,7 @@ def remove_empty_groups(cgroup_parent: str) -> None:
 def clean_up(left: Leftovers, base: str, cgroup_parent: str) -> None:
     """Removes what ``find`` found, so that one test's leftovers are not another one's failure."""
     for top in left.cgroups:
-        _thaw(top)
+        thaw(top)
     for _ in range(50):
         for pid in _processes(base, cgroup_parent):
             try:
@@ -181,7 +181,8 @@ def clean_up(left: Leftovers, base: str, cgroup_parent: str) -> None:
                 print(f"cgroup {directory}: {error}")
 
 
-def _thaw(top: str) -> None:
+def thaw(top: str) -> None:
+    """Thaws a cgroup and all below it."""
     for directory, _, files in os.walk(top):
         for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
             if name in files:

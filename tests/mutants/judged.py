@@ -33,6 +33,11 @@ class Verdict:
             crash = getattr(report.longrepr, "reprcrash", None)
             message = report.longreprtext if crash is None else crash.message
             self._failures.append((report.when or "", message))
+            if report.when != "setup":
+                # All is known. What the test leaves is its runner's to end: with the mutant in it,
+                # podcore may take long to clean up, or never come to an end of it.
+                self.write(status=1)
+                os._exit(1)
         elif report.when == "call" and report.passed:
             self._passed += 1
 

@@ -173,10 +173,9 @@ def _judge(verdict: _Verdict, output: str, *, hung: bool) -> Outcome:
 
 def _end_what_is_left(session: int) -> None:
     """Ends all that a session left: a mutant may defeat what cleans up after its test."""
-    if session:
-        for group in leftovers.groups_of_session(session):
-            left = leftovers.Leftovers(cgroups=[group])
-            leftovers.clean_up(left, f"/nowhere/{session}", os.path.basename(group))
+    groups = leftovers.groups_of_session(session) if session else frozenset()
+    for group in groups:
+        leftovers.thaw(group)
     # Orphans come to this process, and their children after them.
     deadline = time.monotonic() + 30
     while children := _children():
@@ -188,8 +187,11 @@ def _end_what_is_left(session: int) -> None:
                 pass
         if time.monotonic() > deadline:
             print(f"still there: processes {children}", file=sys.stderr)
-            return
+            break
         time.sleep(0.01)
+    for group in groups:
+        left = leftovers.Leftovers(cgroups=[group])
+        leftovers.clean_up(left, f"/nowhere/{session}", os.path.basename(group))
 
 
 def _children() -> list[int]:
