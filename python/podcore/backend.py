@@ -20,8 +20,18 @@ if TYPE_CHECKING:
     from podcore.places import Places
     from podcore.store import Store
 
+QUICK = "quick"
+"""What a verb does to a container when that takes about a millisecond: a signal, a freeze."""
+
+SLOW = "slow"
+"""Likewise when it takes longer: an OCI create or start, a removal."""
+
 LOCK_TIMEOUT = 30.0
 """Seconds that a verb waits for a lock; longer than anybody holds one on a healthy host."""
+
+# What a verb waits for takes 5 s at most as a rule: also the last of so many is through before those
+# who wait for its lock give up.
+_AT_ONCE = 5
 
 
 class Host:
@@ -221,6 +231,14 @@ class Host:
         A monitor must outlive the cgroup of whoever called podcore, such as that of a CI job.
         """
         self.cgroup(self.places.monitors_cgroup).shelter(pid)
+
+    def at_once(self, pace: str) -> int:
+        """Returns how many containers a worker takes in one go, so that they share their commits.
+
+        Args:
+            pace: ``QUICK`` or ``SLOW``; the slow ones are worth a worker each.
+        """
+        return _AT_ONCE if pace == QUICK else 1
 
     def session(self, operation: str) -> LockSession:
         """Returns a lock session for the calling thread; ``operation`` is shown to who waits."""

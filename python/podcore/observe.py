@@ -124,9 +124,13 @@ def stored(host: Host, which: ContainerRecord) -> ContainerRecord:
     with host.store.read() as view:
         record = view.container(which.id)
     if record is None:
-        message = f"container `{which.name}` ({short(which.id)}) has been removed"
-        raise ContainerRemovedError(message)
+        raise removed(which)
     return record
+
+
+def removed(which: ContainerRecord) -> ContainerRemovedError:
+    """Returns the error of a container that is gone."""
+    return ContainerRemovedError(f"container `{which.name}` ({short(which.id)}) has been removed")
 
 
 def at_rest(host: Host, record: ContainerRecord) -> bool:
@@ -150,7 +154,8 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
     verb = abandoned(host, record.intent)
     decision = decide(record.state, verb, seen)
     if decision.state is not ContainerStatus.EXITED or record.state is ContainerStatus.EXITED:
-        return record.but(state=_shown(record, verb, decision.state))
+        state = _shown(record, verb, decision.state)
+        return record if state is record.state else record.but(state=state)
     reason = decision.reason
     if Action.WAIT_FOR_EXIT in decision.actions and not wait_for_exit(host, record, patience):
         return record.but(state=ContainerStatus.STOPPING)

@@ -87,15 +87,18 @@ def test_defect_4_start_and_restart_are_parallel(site, monkeypatch):
     for number in range(4):
         add(site, pod, f"c{number}")
     meeting = threading.Barrier(4)
-    start = lifecycle_start.start
+    starting = lifecycle_start.starting
 
-    def met(host, session, which, *rest):
-        # Passed only when four are at work at the same time.
-        meeting.wait(60)
-        return start(host, session, which, *rest)
+    def met(*rest):
+        def start(held):
+            # Passed only when four are at work at the same time.
+            meeting.wait(60)
+            return (yield from starting(*rest)(held))
+
+        return start
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle_start, "start", met)
+        patch.setattr(lifecycle_start, "starting", met)
         assert pod.start().ok
         assert pod.restart(timeout=0).ok
 

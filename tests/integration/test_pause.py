@@ -95,15 +95,15 @@ def test_one_failing_container_does_not_stop_the_others(site, monkeypatch):
     pod = new_pod(site)
     bad, good = add(site, pod, "bad"), add(site, pod, "good")
     pod.start()
-    freeze = lifecycle_pause.pause
+    freeze = lifecycle_pause.pausing
 
-    def failing(host, session, which):
-        if which.id == bad.id:
+    def failing(held):
+        if held.record.id == bad.id:
             raise TimeoutError("can't be frozen")
-        return freeze(host, session, which)
+        return (yield from freeze(held))
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle_pause, "pause", failing)
+        patch.setattr(lifecycle_pause, "pausing", failing)
         with pytest.raises(podcore.PartialFailureError) as caught:
             pod.pause()
 

@@ -106,15 +106,18 @@ def test_one_that_cannot_be_stopped_is_not_started(site, monkeypatch):
     apart = add(site, pod, "apart")
     pod.start()
     pids = {c.name: c.pid for c in (base, top, apart)}
-    begin = lifecycle_stop.begin_stop
+    beginning = lifecycle_stop.beginning
 
-    def failing(host, session, which, timeout):
-        if which.id == top.id:
-            raise podcore.StopTimeoutError("stuck", [1])
-        return begin(host, session, which, timeout)
+    def failing(timeout):
+        def begin(held):
+            if held.record.id == top.id:
+                raise podcore.StopTimeoutError("stuck", [1])
+            return (yield from beginning(timeout)(held))
+
+        return begin
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle_stop, "begin_stop", failing)
+        patch.setattr(lifecycle_stop, "beginning", failing)
         with pytest.raises(podcore.PartialFailureError) as caught:
             pod.restart(timeout=0)
 

@@ -283,15 +283,18 @@ def test_a_dependency_stays_while_its_dependent_cannot_be_stopped(site, monkeypa
     top = add(site, pod, "top", "middle")
     apart = add(site, pod, "apart")
     pod.start()
-    begin = lifecycle_stop.begin_stop
+    beginning = lifecycle_stop.beginning
 
-    def failing(host, session, which, timeout):
-        if which.id == top.id:
-            raise podcore.StopTimeoutError("stuck", [1])
-        return begin(host, session, which, timeout)
+    def failing(timeout):
+        def begin(held):
+            if held.record.id == top.id:
+                raise podcore.StopTimeoutError("stuck", [1])
+            return (yield from beginning(timeout)(held))
+
+        return begin
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle_stop, "begin_stop", failing)
+        patch.setattr(lifecycle_stop, "beginning", failing)
         with pytest.raises(podcore.PartialFailureError) as caught:
             pod.stop(timeout=0)
 

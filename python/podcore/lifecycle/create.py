@@ -1,6 +1,7 @@
 """OCI create of one container: everything is there but its command has not begun."""
 
 from dataclasses import replace
+from functools import partial
 
 from podcore._core import LockSession
 from podcore.backend import Host
@@ -19,7 +20,8 @@ from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import make_below, make_directory, remove_tree
 from podcore.lifecycle import home
 from podcore.lifecycle.config import write_bundle
-from podcore.lifecycle.held import Held, hold
+from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.namespaces import Joined, hostname_of, join, providers
 from podcore.lifecycle.purge import purge, release
 from podcore.lifecycle.shm import lend, mount_shm
@@ -54,14 +56,24 @@ def create(
         OCIRuntimeError, MonitorError: the create failed.
         DependencyNotRunningError: a container whose namespace it joins is not there.
     """
-    with hold(host, session, which) as held:
-        if held.record.state in _THERE:
-            return ignored(f"is {held.record.state}")
-        create_held(held, pod, then=None, names=names)
-        return DONE
+    return alone(host, session, which, creating(pod, names))
 
 
-def create_held(held: Held, pod: PodRecord, then: Verb | None, names: tuple[str, ...] = ()) -> None:
+def creating(pod: PodRecord, names: tuple[str, ...]) -> Conduct[Step]:
+    """Returns ``create`` as a course."""
+    return partial(_create, pod, names)
+
+
+def _create(pod: PodRecord, names: tuple[str, ...], held: Held) -> Course[Step]:
+    if held.record.state in _THERE:
+        return ignored(f"is {held.record.state}")
+    yield from create_held(held, pod, then=None, names=names)
+    return DONE
+
+
+def create_held(
+    held: Held, pod: PodRecord, then: Verb | None, names: tuple[str, ...] = ()
+) -> Course[None]:
     """Creates a held container; the commit of its result carries the intent of what is next.
 
     Args:
@@ -79,20 +91,22 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None, names: tuple[str,
     apply_pod_limits(host, pod)
     joined = _joined(host, record, pod, names)
     failpoint("create.before-intent")
-    held.intend(Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None)
+    yield held.meaning(
+        Verb.CREATE, incarnation=record.incarnation + 1, boot_id=host.boot_id, init=None
+    )
     try:
         failpoint("create.after-intent")
         monitor, init = _launch(held, pod, joined)
         failpoint("create.after-launch")
         _check_joined(record, joined)
     except BaseException as error:
-        _undo(held, error)
+        yield from _undo(held, error)
         if isinstance(error, OCIRuntimeError):
             _check_joined(record, joined, error)
         if isinstance(error, OSError) and not isinstance(error, PodcoreError):
             raise _typed(error, held.record) from error
         raise
-    held.commit(
+    yield Commit(
         held.record.but(
             state=ContainerStatus.CREATED,
             init=init,
@@ -106,19 +120,22 @@ def create_held(held: Held, pod: PodRecord, then: Verb | None, names: tuple[str,
 
 def discard_created(host: Host, session: LockSession, which: ContainerRecord) -> Step:
     """Takes a container that was created ahead, but will not be started, back to ``configured``."""
-    with hold(host, session, which) as held:
-        record = held.record
-        if record.state is not ContainerStatus.CREATED:
-            return ignored(f"is {record.state}")
-        held.intend(Verb.CREATE)
-        failpoint("discard.after-intent")
-        purge(host, held.record)
-        failpoint("discard.before-commit")
-        held.commit(
-            held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None),
-            "cleanup",
-        )
-        return DONE
+    return alone(host, session, which, discarding)
+
+
+def discarding(held: Held) -> Course[Step]:
+    """Is ``discard_created`` as a course."""
+    if held.record.state is not ContainerStatus.CREATED:
+        return ignored(f"is {held.record.state}")
+    yield held.meaning(Verb.CREATE)
+    failpoint("discard.after-intent")
+    purge(held.host, held.record)
+    failpoint("discard.before-commit")
+    yield Commit(
+        held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None),
+        "cleanup",
+    )
+    return DONE
 
 
 def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity, ProcessIdentity]:
@@ -162,11 +179,11 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     return launched.monitor, launched.init
 
 
-def _undo(held: Held, error: BaseException) -> None:
+def _undo(held: Held, error: BaseException) -> Course[None]:
     """Removes what a failed create left; the error it adds to is raised by the caller."""
     try:
         purge(held.host, held.record)
-        held.commit(
+        yield Commit(
             held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None)
         )
     except Exception as undoing:  # noqa: BLE001 - the first error is the one to raise

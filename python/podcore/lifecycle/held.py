@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from podcore._core import LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
@@ -12,6 +14,35 @@ from podcore.model import ContainerStatus
 from podcore.names import short
 from podcore.observe import stored
 from podcore.records import ContainerRecord, Intent, Verb
+
+if TYPE_CHECKING:
+    from podcore.store import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What becomes true of a held container with one transaction.
+
+    Attributes:
+        record: the new row; the very one that is known to be committed is not written again.
+        event: what happened, for ``podcore events``; "" for a row that only says what is meant.
+        detail: of the event.
+    """
+
+    record: ContainerRecord
+    event: str = ""
+    detail: str = ""
+
+    def put(self, change: "Change", held: "Held") -> None:
+        """Writes it; the transaction is the caller's, and so is telling the container of it.
+
+        Raises:
+            ContainerRemovedError: the row is not there.
+        """
+        if self.record is not held.record:
+            change.save_container(self.record)
+        if self.event:
+            change.event("container", self.record.id, self.event, self.detail)
 
 
 class Held:
@@ -28,8 +59,8 @@ class Held:
         """Writes the row in one transaction, and an event with it.
 
         Args:
-            record: the new row.
-            event: what happened, for ``podcore events``; "" for a row that only says what is meant.
+            record: the new row, as of a ``Commit``.
+            event: what happened, likewise.
             detail: of the event.
             durable: survives a power loss too.
 
@@ -37,14 +68,16 @@ class Held:
             StoreError: nothing was written.
         """
         with self.host.store.write(self.session, durable=durable) as change:
-            change.save_container(record)
-            if event:
-                change.event("container", record.id, event, detail)
+            Commit(record, event, detail).put(change, self)
         self.record = record
 
     def intend(self, verb: Verb, **changes: object) -> None:
         """Commits the intent to do something outside the database, before it is done."""
-        self.commit(self.record.but(intent=self.intent(verb), **changes))
+        self.commit(self.meaning(verb, **changes).record)
+
+    def meaning(self, verb: Verb, **changes: object) -> Commit:
+        """Returns the commit of the intent to do something outside the database."""
+        return Commit(self.record.but(intent=self.intent(verb), **changes))
 
     def intent(self, verb: Verb) -> Intent:
         """Returns an intent of this process."""
@@ -69,18 +102,29 @@ def hold(
         ResourceExhaustedError: what is done under it found that the host is out of something.
     """
     with (
-        naming_exhaustion(f"work on container `{which.name}` ({short(which.id)})"),
+        naming_exhaustion(doing(which)),
         session.acquire("container", which.number, timeout=timeout),
     ):
-        record = stored(host, which)
-        held = Held(host, session, record)
-        now = settled(host, record)
-        if now is not record:
-            held.commit(now, event=_found(record, now), detail=now.state.value)
+        held = Held(host, session, stored(host, which))
+        right = put_right(held)
+        if right is not None:
+            held.commit(right.record, right.event, right.detail)
         yield held
 
 
-def _found(before: ContainerRecord, now: ContainerRecord) -> str:
-    """Returns the event of what was found: an exit is one like any other, whoever saw it first."""
-    ended = now.state is ContainerStatus.EXITED and before.state is not ContainerStatus.EXITED
-    return "died" if ended else "sync"
+def doing(which: ContainerRecord) -> str:
+    """Returns what a verb does, as the message of an error says it."""
+    return f"work on container `{which.name}` ({short(which.id)})"
+
+
+def put_right(held: Held) -> Commit | None:
+    """Puts right what a dead worker left behind; returns what to commit then, if anything.
+
+    An exit is an event like any other, whoever saw it first.
+    """
+    record = held.record
+    now = settled(held.host, record)
+    if now is record:
+        return None
+    ended = now.state is ContainerStatus.EXITED and record.state is not ContainerStatus.EXITED
+    return Commit(now, "died" if ended else "sync", now.state.value)

@@ -1,10 +1,14 @@
 """Sends one container a signal."""
 
+from functools import partial
+
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.deadlines import Deadline
 from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
-from podcore.lifecycle.held import hold
+from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
@@ -29,18 +33,27 @@ def kill(host: Host, session: LockSession, which: ContainerRecord, signal: int) 
         which: the container.
         signal: 1 to 64.
     """
-    with hold(host, session, which) as held:
-        record = held.record
-        if record.state not in _SIGNALLED or record.init is None:
-            return ignored(f"is {record.state}")
-        failpoint("kill.before-signal")
-        process.send(record.init, signal, record.cgroup_path)
-        failpoint("kill.after-signal")
-        if signal != SIGKILL:
-            with host.store.write(session) as change:
-                change.event("container", record.id, "kill", signal_name(signal))
-            return DONE
-        process.wait_gone([record.init], KILL_PATIENCE)
-        now = settled(host, record)
-        held.commit(now, "died" if now.state is ContainerStatus.EXITED else "kill")
+    return alone(host, session, which, killing(signal))
+
+
+def killing(signal: int) -> Conduct[Step]:
+    """Returns ``kill`` as a course."""
+    return partial(_kill, signal)
+
+
+def _kill(signal: int, held: Held) -> Course[Step]:
+    host, record = held.host, held.record
+    if record.state not in _SIGNALLED or record.init is None:
+        return ignored(f"is {record.state}")
+    failpoint("kill.before-signal")
+    process.send(record.init, signal, record.cgroup_path)
+    failpoint("kill.after-signal")
+    if signal != SIGKILL:
+        yield Commit(record, "kill", signal_name(signal))
         return DONE
+    deadline = Deadline.after(KILL_PATIENCE)
+    yield None  # the others are signalled before this one is waited for
+    process.wait_gone([record.init], deadline.remaining())
+    now = settled(host, record)
+    yield Commit(now, "died" if now.state is ContainerStatus.EXITED else "kill")
+    return DONE

@@ -55,7 +55,7 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     now = _with_state(now, decision.state, verb, record)
     if not seen.same_boot:
         now = now.but(boot_id=host.boot_id)
-    return record if now == record else now
+    return record if now is record or now == record else now
 
 
 def _left_behind(record: ContainerRecord) -> Verb | None:

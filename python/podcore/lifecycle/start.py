@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 
 from podcore._core import LockSession
 from podcore.backend import Host
@@ -13,8 +14,9 @@ from podcore.errors import (
 )
 from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
+from podcore.lifecycle.course import Conduct, Course, alone
 from podcore.lifecycle.create import create_held
-from podcore.lifecycle.held import Held, hold
+from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.model import ContainerStatus
@@ -53,28 +55,40 @@ def start(
         ContainerStateError: it died before its command began; the state is ``exited``.
         OCIRuntimeError, MonitorError: create or start failed.
     """
-    with hold(host, session, which) as held:
-        record = held.record
-        if record.state is ContainerStatus.RUNNING:
-            return ignored("is running already")
-        if record.state is ContainerStatus.PAUSED:
-            return ignored("is paused")
-        _check_dependencies(host, record, satisfies)
-        if record.state is ContainerStatus.CREATED:
-            held.intend(Verb.START)
-        elif record.state in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
-            create_held(held, pod, then=Verb.START, names=names)
-        else:
-            message = (
-                f"container `{record.name}` ({short(record.id)}) is {record.state}, "
-                "so it can't be started\nhint: wait until that is done"
-            )
-            raise ContainerStateError(message, record.state, ("configured", "created", "exited"))
-        _start_held(held)
-        return DONE
+    return alone(host, session, which, starting(pod, satisfies, names))
 
 
-def _start_held(held: Held) -> None:
+def starting(
+    pod: PodRecord, satisfies: frozenset[ContainerStatus], names: tuple[str, ...]
+) -> Conduct[Step]:
+    """Returns ``start`` as a course."""
+    return partial(_start, pod, satisfies, names)
+
+
+def _start(
+    pod: PodRecord, satisfies: frozenset[ContainerStatus], names: tuple[str, ...], held: Held
+) -> Course[Step]:
+    record = held.record
+    if record.state is ContainerStatus.RUNNING:
+        return ignored("is running already")
+    if record.state is ContainerStatus.PAUSED:
+        return ignored("is paused")
+    _check_dependencies(held.host, record, satisfies)
+    if record.state is ContainerStatus.CREATED:
+        yield held.meaning(Verb.START)
+    elif record.state in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
+        yield from create_held(held, pod, then=Verb.START, names=names)
+    else:
+        message = (
+            f"container `{record.name}` ({short(record.id)}) is {record.state}, "
+            "so it can't be started\nhint: wait until that is done"
+        )
+        raise ContainerStateError(message, record.state, ("configured", "created", "exited"))
+    yield from _start_held(held)
+    return DONE
+
+
+def _start_held(held: Held) -> Course[None]:
     host, record = held.host, held.record
     runtime = host.runtime(record.oci_runtime)
     log = f"{host.places.attempt(record.id, record.incarnation)}/start.log"
@@ -86,14 +100,14 @@ def _start_held(held: Held) -> None:
     except OCIRuntimeError as error:
         failure = error
     if failure is None and not _has_no_effect(held):
-        _commit_running(held)
+        yield from _commit_running(held)
         return
     # What the runtime says is no evidence: what is seen decides.
     now = settled(host, record)
     if now.state is ContainerStatus.RUNNING:
-        _commit_running(held)
+        yield from _commit_running(held)
         return
-    held.commit(now, "died" if now.state is ContainerStatus.EXITED else "")
+    yield Commit(now, "died" if now.state is ContainerStatus.EXITED else "")
     if now.state is ContainerStatus.EXITED:
         how = f"with exit code {now.exit_code}" if now.reason == "" else f"({now.reason})"
         message = (
@@ -117,9 +131,9 @@ def _has_no_effect(held: Held) -> bool:
     )
 
 
-def _commit_running(held: Held) -> None:
+def _commit_running(held: Held) -> Course[None]:
     record = held.record
-    held.commit(
+    yield Commit(
         record.but(
             state=ContainerStatus.RUNNING,
             intent=None,

@@ -8,12 +8,15 @@ dies, whoever comes next finds a container that runs or has exited, never one th
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from podcore._core import LockSession
 from podcore.backend import Host
+from podcore.deadlines import Deadline
 from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
-from podcore.lifecycle.held import Held, hold
+from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, release
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
@@ -63,32 +66,40 @@ def begin_stop(
         which: the container.
         timeout: seconds until SIGKILL; None for the container's own.
     """
-    with hold(host, session, which) as held:
-        record = held.record
-        if record.state not in _STOPPABLE or record.init is None:
-            return ignored(f"is {record.state}")
-        seconds = record.spec.stop_timeout if timeout is None else timeout
-        stopping = Stopping(
-            record, process.open_pidfd(record.init), time.monotonic() + seconds, seconds
-        )
-        try:
-            _signal(held, seconds)
-        except BaseException:
-            stopping.close()
-            if held.record is not record:
-                held.commit(record)  # nobody is at work on it: it is as it was
-            raise
-        stopping.record = held.record
-        return stopping
+    return alone(host, session, which, beginning(timeout))
 
 
-def _signal(held: Held, seconds: float) -> None:
+def beginning(timeout: float | None) -> Conduct[Stopping | Step]:
+    """Returns ``begin_stop`` as a course."""
+    return partial(_begin, timeout)
+
+
+def _begin(timeout: float | None, held: Held) -> Course[Stopping | Step]:
+    record = held.record
+    if record.state not in _STOPPABLE or record.init is None:
+        return ignored(f"is {record.state}")
+    seconds = record.spec.stop_timeout if timeout is None else timeout
+    stopping = Stopping(
+        record, process.open_pidfd(record.init), time.monotonic() + seconds, seconds
+    )
+    try:
+        yield from _signal(held, seconds)
+    except BaseException:
+        stopping.close()
+        if held.record is not record:
+            yield Commit(record)  # nobody is at work on it: it is as it was
+        raise
+    stopping.record = held.record
+    return stopping
+
+
+def _signal(held: Held, seconds: float) -> Course[None]:
     """Commits that a container is being stopped and sends it the signal, unless that was done."""
     record = held.record
     assert record.init is not None, "it runs"
     if record.state is not ContainerStatus.STOPPING:
         stopping = record.but(state=ContainerStatus.STOPPING, intent=held.intent(Verb.STOP))
-        held.commit(stopping, "stop")
+        yield Commit(stopping, "stop")
         failpoint("stop.after-intent")
         signal = SIGKILL if seconds == 0 else parse_signal(record.spec.stop_signal)
         process.send(record.init, signal, record.cgroup_path)
@@ -105,21 +116,30 @@ def finish_stop(host: Host, session: LockSession, stopping: Stopping, *, cleanup
         OCIRuntimeError: ``cleanup`` failed; the exit is recorded all the same.
     """
     stopping.close()
-    with hold(host, session, stopping.record) as held:
-        step = DONE
-        record = held.record
-        if record.incarnation != stopping.record.incarnation:
-            # Somebody stopped it and started it again: this stop has been served.
-            return DONE
-        if record.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED):
-            step = Step(Outcome.DONE, f"did not stop within {stopping.timeout:g} s and was killed")
-            end(held)
-        if cleanup:
-            clean_up(held)
-        return step
+    return alone(host, session, stopping.record, finishing(stopping, cleanup=cleanup))
 
 
-def end(held: Held) -> None:
+def finishing(stopping: Stopping, *, cleanup: bool) -> Conduct[Step]:
+    """Returns ``finish_stop`` as a course."""
+    return partial(_finish, stopping, cleanup)
+
+
+def _finish(stopping: Stopping, cleanup: bool, held: Held) -> Course[Step]:  # noqa: FBT001 - private
+    stopping.close()
+    step = DONE
+    record = held.record
+    if record.incarnation != stopping.record.incarnation:
+        # Somebody stopped it and started it again: this stop has been served.
+        return DONE
+    if record.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED):
+        step = Step(Outcome.DONE, f"did not stop within {stopping.timeout:g} s and was killed")
+        yield from _end(held)
+    if cleanup:
+        yield from cleaning_up(held)
+    return step
+
+
+def _end(held: Held) -> Course[None]:
     """Kills a held container with SIGKILL and commits how it ended.
 
     Raises:
@@ -130,21 +150,26 @@ def end(held: Held) -> None:
     failpoint("stop.before-kill")
     if init is not None:
         process.send(init, SIGKILL, record.cgroup_path)
-        if process.wait_gone([init], KILL_PATIENCE) or record.state is ContainerStatus.PAUSED:
+        deadline = Deadline.after(KILL_PATIENCE)
+        yield None  # the others are signalled before this one is waited for
+        if (
+            process.wait_gone([init], deadline.remaining())
+            or record.state is ContainerStatus.PAUSED
+        ):
             # A frozen process does not die of a signal alone (cgroup v1).
             end_rest(host, record)
     failpoint("stop.after-kill")
-    held.commit(settled(host, record.but(intent=None)), "died")
+    yield Commit(settled(host, record.but(intent=None)), "died")
     failpoint("stop.after-commit")
 
 
-def clean_up(held: Held) -> None:
+def cleaning_up(held: Held) -> Course[None]:
     """Releases what an exited container still has on the host: runtime state, cgroup, mounts."""
     record = held.record
     if record.state is not ContainerStatus.EXITED:
         return
-    held.intend(Verb.CLEANUP)
+    yield held.meaning(Verb.CLEANUP)
     failpoint("cleanup.after-intent")
     release(held.host, held.record)
     failpoint("cleanup.before-commit")
-    held.commit(held.record.but(intent=None), "cleanup")
+    yield Commit(held.record.but(intent=None), "cleanup")

@@ -1,7 +1,8 @@
 """Runs a plan with a few worker threads, while the calling thread watches processes and Ctrl-C.
 
 A plan says what to do next and is told how it went; it is only ever called under the crew's lock.
-Each job gets a lock session of its own, since a session belongs to one thread.
+Each job gets a lock session of its own, since a session belongs to one thread; those that a worker
+takes in one go share one, and their commits.
 """
 
 import math
@@ -17,6 +18,7 @@ from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.deadlines import Deadline
 from podcore.kernel.process import milliseconds
+from podcore.lifecycle.course import Part, together
 from podcore.lifecycle.step import Step
 
 
@@ -27,12 +29,12 @@ class Job:
     Attributes:
         container_id: of the container.
         kind: told back to the plan.
-        work: what a worker calls with its lock session.
+        work: what a worker calls with its lock session; or a part in what it does together.
     """
 
     container_id: str
     kind: str
-    work: Callable[[LockSession], object]
+    work: Callable[[LockSession], object] | Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,19 @@ class Plan(Protocol):
         """Is told that a watched process is dead or its moment has come."""
 
 
-def run(host: Host, plan: Plan, operation: str) -> None:
+def run(host: Host, plan: Plan, operation: str, at_once: int = 1) -> None:
     """Works off a plan; returns when it is finished.
 
     An exception of the calling thread (Ctrl-C) stops handing out jobs, lets those under way finish
     and is raised again.
+
+    Args:
+        host: of the engine.
+        plan: what there is to do.
+        operation: shown to those who wait for a lock.
+        at_once: how many jobs a worker takes in one go, if they are parts.
     """
-    _Crew(host, plan, operation).run()
+    _Crew(host, plan, operation, at_once).run()
 
 
 def outcome(result: object) -> Step:
@@ -89,10 +97,11 @@ def outcome(result: object) -> Step:
 
 
 class _Crew:
-    def __init__(self, host: Host, plan: Plan, operation: str) -> None:
+    def __init__(self, host: Host, plan: Plan, operation: str, at_once: int) -> None:
         self._host = host
         self._plan = plan
         self._operation = operation
+        self._at_once = at_once
         self._changed = threading.Condition()
         self._stopping = False
         self._bug: BaseException | None = None
@@ -126,38 +135,44 @@ class _Crew:
 
     def _work(self) -> None:
         try:
-            while (job := self._next()) is not None:
-                self._do(job)
+            while jobs := self._next():
+                self._do(jobs)
         except BaseException as bug:  # noqa: BLE001 - raised by the calling thread
             self._bug = bug
             self._stop()
         os.eventfd_write(self._wake, 1)
 
-    def _next(self) -> Job | None:
+    def _next(self) -> Sequence[Job]:
         with self._changed:
             while not self._stopping and not self._plan.finished:
-                job = self._plan.take()
-                if job is not None:
-                    return job
+                jobs = self._take()
+                if jobs:
+                    return jobs
                 if self._plan.finished:
                     break
                 self._changed.wait()
             self._changed.notify_all()
-            return None
+            return ()
 
-    def _do(self, job: Job) -> None:
-        result: object = None
-        error: Exception | None = None
+    def _take(self) -> Sequence[Job]:
+        jobs: list[Job] = []
+        while len(jobs) < self._at_once and (job := self._plan.take()) is not None:
+            jobs.append(job)
+        return jobs
+
+    def _do(self, jobs: Sequence[Job]) -> None:
+        results: Sequence[object]
         try:
             with self._host.session(self._operation) as session:
-                result = job.work(session)
-        except Exception as raised:  # noqa: BLE001 - it is that container's error in the report
-            error = raised
+                results = _results(self._host, session, jobs)
+        except Exception as raised:  # noqa: BLE001 - it is those containers' error in the report
+            results = [raised] * len(jobs)
         with self._changed:
-            if error is None:
-                self._plan.succeeded(job, result)
-            else:
-                self._plan.failed(job, error)
+            for job, result in zip(jobs, results, strict=True):
+                if isinstance(result, Exception):
+                    self._plan.failed(job, result)
+                else:
+                    self._plan.succeeded(job, result)
             self._changed.notify_all()
             wake = self._plan.finished or bool(self._plan.watched())
         if wake:
@@ -184,6 +199,15 @@ class _Crew:
                     if watch.pidfd is None or watch.pidfd in ready or watch.until <= now:
                         self._plan.due(watch)
                 self._changed.notify_all()
+
+
+def _results(host: Host, session: LockSession, jobs: Sequence[Job]) -> list[object]:
+    """Does some jobs; returns what each returned or the exception that it raised."""
+    parts = [job.work for job in jobs if isinstance(job.work, Part)]
+    if parts:
+        assert len(parts) == len(jobs), "a plan gives out parts, or work for one"
+        return together(host, session, parts)
+    return [job.work(session) for job in jobs if not isinstance(job.work, Part)]
 
 
 def _milliseconds(watched: Sequence[Watch]) -> float | None:

@@ -4,10 +4,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from podcore._core import LockSession
-from podcore.backend import Host
+from podcore.backend import QUICK, Host
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
 from podcore.lifecycle import whole
+from podcore.lifecycle.course import Conduct, Part
 from podcore.lifecycle.step import Step
 from podcore.lifecycle.stop import SIGKILL
 from podcore.operations import crew
@@ -18,7 +19,6 @@ from podcore.records import ContainerRecord, PodRecord
 from podcore.report import Report
 from podcore.signals import parse_signal
 
-_Verb = Callable[[LockSession, ContainerRecord], Step]
 _AtOnce = Callable[
     [Host, LockSession, PodRecord, Sequence[ContainerRecord]], Mapping[str, Step] | None
 ]
@@ -33,7 +33,7 @@ def kill_pod(host: Host, pod: PodRecord, signal: object = "KILL") -> Report:
     """
     number = parse_signal(signal)
     at_once = whole.kill if number == SIGKILL else None
-    return _each(host, pod, "kill", lambda s, r: lifecycle_kill.kill(host, s, r, number), at_once)
+    return _each(host, pod, "kill", lifecycle_kill.killing(number), at_once)
 
 
 def pause_pod(host: Host, pod: PodRecord) -> Report:
@@ -43,7 +43,7 @@ def pause_pod(host: Host, pod: PodRecord) -> Report:
         PodRemovedError: nothing was touched.
         PartialFailureError: some could not be frozen.
     """
-    return _each(host, pod, "pause", lambda s, r: lifecycle_pause.pause(host, s, r), whole.pause)
+    return _each(host, pod, "pause", lifecycle_pause.pausing, whole.pause)
 
 
 def unpause_pod(host: Host, pod: PodRecord) -> Report:
@@ -53,11 +53,11 @@ def unpause_pod(host: Host, pod: PodRecord) -> Report:
         PodRemovedError: nothing was touched.
         PartialFailureError: some could not be thawed.
     """
-    return _each(host, pod, "unpause", lambda s, r: lifecycle_pause.unpause(host, s, r))
+    return _each(host, pod, "unpause", lifecycle_pause.unpausing)
 
 
 def _each(
-    host: Host, pod: PodRecord, name: str, verb: _Verb, at_once: _AtOnce | None = None
+    host: Host, pod: PodRecord, name: str, verb: Conduct[Step], at_once: _AtOnce | None = None
 ) -> Report:
     with pod_lock(host, pod, name) as session:
         taken = snapshot(host, pod)
@@ -70,7 +70,8 @@ def _each(
             for member in taken.members:
                 batch.done(member.id, steps[member.id], "done")
             return batch.report()
-        crew.run(host, Each(taken.members, batch, name, verb), f"{name} pod {taken.pod.name}")
+        plan = Each(taken.members, batch, name, verb)
+        crew.run(host, plan, f"{name} pod {taken.pod.name}", host.at_once(QUICK))
         return batch.report().raise_for_errors()
 
 
@@ -78,7 +79,7 @@ class Each:
     """A plan that does the same to every container, in no order."""
 
     def __init__(
-        self, members: Sequence[ContainerRecord], batch: Batch, name: str, verb: _Verb
+        self, members: Sequence[ContainerRecord], batch: Batch, name: str, verb: Conduct[Step]
     ) -> None:
         self._left = deque(members)
         self._batch = batch
@@ -98,7 +99,7 @@ class Each:
         record = self._left.popleft()
         self._under_way += 1
         self._batch.begin(record.id, self._name)
-        return Job(record.id, self._name, lambda session: self._verb(session, record))
+        return Job(record.id, self._name, Part(record, self._verb))
 
     def succeeded(self, job: Job, result: object) -> None:
         """Notes that a job's work returned."""

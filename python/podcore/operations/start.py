@@ -3,12 +3,13 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from podcore._core import DependencyGraph, LockSession
-from podcore.backend import Host
+from podcore._core import DependencyGraph
+from podcore.backend import SLOW, Host
 from podcore.errors import DependencyNotRunningError, NoSuchContainerError
 from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
+from podcore.lifecycle.course import Conduct, Part
 from podcore.lifecycle.namespaces import on_network, providers
 from podcore.lifecycle.step import Step
 from podcore.model import ContainerStatus
@@ -17,7 +18,7 @@ from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.crew import Job, Watch
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
-from podcore.records import ContainerRecord, PodRecord
+from podcore.records import PodRecord
 from podcore.report import Report
 
 RUNNING = frozenset({ContainerStatus.RUNNING})
@@ -66,9 +67,9 @@ def start_members(
     now = {member.id: truth(host, member).state for member in taken.members}
     # Of a container that is up, it does not matter what it depended on.
     up = frozenset(key for key, state in now.items() if state in _UP)
-    plan = _StartPlan(host, taken, batch, satisfies, now, taken.graph(rootless=up), settled)
+    plan = _StartPlan(taken, batch, satisfies, now, taken.graph(rootless=up), settled)
     _share(host, taken)
-    crew.run(host, plan, f"start pod {taken.pod.name}")
+    crew.run(host, plan, f"start pod {taken.pod.name}", host.at_once(SLOW))
 
 
 def _share(host: Host, taken: Snapshot) -> None:
@@ -89,7 +90,6 @@ class _StartPlan:
 
     def __init__(
         self,
-        host: Host,
         taken: Snapshot,
         batch: Batch,
         satisfies: frozenset[ContainerStatus],
@@ -97,11 +97,11 @@ class _StartPlan:
         graph: DependencyGraph,
         settled: Callable[[str], bool],
     ) -> None:
-        self._host = host
         self._pod = taken.pod
-        self._names = on_network(taken.members, taken.pod)
+        names = on_network(taken.members, taken.pod)
+        self._start = lifecycle_start.starting(taken.pod, satisfies, names)
+        self._create = lifecycle_create.creating(taken.pod, names)
         self._batch = batch
-        self._satisfies = satisfies
         self._settled = settled
         self._members = {member.id: member for member in taken.members}
         self._traversal = graph.traversal()
@@ -149,7 +149,7 @@ class _StartPlan:
             else:
                 self._taken.add(key)
                 self._batch.begin(key, "starting")
-                job = Job(key, "start", self._work(key, self._start))
+                job = self._job(key, "start", self._start)
         self._ready.extendleft(reversed(waiting))
         return job
 
@@ -157,7 +157,7 @@ class _StartPlan:
         if not self._discards:
             return None
         key = self._discards.popleft()
-        return Job(key, "discard", self._work(key, self._discard))
+        return self._job(key, "discard", lifecycle_create.discarding)
 
     def _take_create(self) -> Job | None:
         for _ in range(len(self._ahead)):
@@ -171,25 +171,11 @@ class _StartPlan:
             self._creating.add(key)
             self._taken.add(key)
             self._batch.begin(key, "creating")
-            return Job(key, "create", self._work(key, self._create))
+            return self._job(key, "create", self._create)
         return None
 
-    def _work(
-        self, key: str, verb: Callable[[LockSession, ContainerRecord], Step]
-    ) -> Callable[[LockSession], Step]:
-        record = self._members[key]
-        return lambda session: verb(session, record)
-
-    def _start(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_start.start(
-            self._host, session, record, self._pod, self._satisfies, self._names
-        )
-
-    def _create(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_create.create(self._host, session, record, self._pod, self._names)
-
-    def _discard(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_create.discard_created(self._host, session, record)
+    def _job(self, key: str, kind: str, verb: Conduct[Step]) -> Job:
+        return Job(key, kind, Part(self._members[key], verb))
 
     def succeeded(self, job: Job, result: object) -> None:
         """Notes that a job's work returned."""

@@ -3,14 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from podcore._core import LockSession
-from podcore.backend import Host
+from podcore.backend import QUICK, SLOW, Host
 from podcore.errors import InvalidArgumentError
 from podcore.lifecycle import pins
 from podcore.lifecycle import stop as lifecycle_stop
-from podcore.lifecycle.held import hold
+from podcore.lifecycle.course import Course, Part, alone
+from podcore.lifecycle.held import Held
 from podcore.lifecycle.shm import release_shm
 from podcore.lifecycle.step import Step, ignored
 from podcore.lifecycle.stop import Stopping
@@ -90,7 +90,8 @@ def stop_members(
     """
     plan = _StopPlan(host, taken, batch, cleanup=cleanup, timeout=timeout, keep=keep)
     try:
-        crew.run(host, plan, f"stop pod {taken.pod.name}")
+        pace = SLOW if cleanup else QUICK
+        crew.run(host, plan, f"stop pod {taken.pod.name}", host.at_once(pace))
     finally:
         plan.close()
 
@@ -121,8 +122,7 @@ def _stop_infra(host: Host, session: LockSession, infra: ContainerRecord, *, cle
     if isinstance(begun, Stopping):
         lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
     if cleanup:
-        with hold(host, session, infra) as held:
-            lifecycle_stop.clean_up(held)
+        alone(host, session, infra, lifecycle_stop.cleaning_up)
 
 
 class _StopPlan:
@@ -141,7 +141,7 @@ class _StopPlan:
         self._host = host
         self._batch = batch
         self._cleanup = cleanup
-        self._timeout = timeout
+        self._begin = lifecycle_stop.beginning(timeout)
         self._keep = keep
         self._members = {member.id: member for member in taken.members}
         self._now: Mapping[str, ContainerRecord] = {
@@ -150,7 +150,7 @@ class _StopPlan:
         self._traversal = taken.graph().traversal(reverse=True)
         self._ready: deque[str] = deque(self._traversal.ready())
         self._stopping: dict[str, Stopping] = {}
-        self._due: deque[str] = deque()
+        self._due: deque[tuple[str, Stopping]] = deque()
         self._under_way = 0
 
     @property
@@ -161,46 +161,35 @@ class _StopPlan:
     def take(self) -> Job | None:
         """Returns the next job, or None when there is none at the moment."""
         if self._due:
-            key = self._due.popleft()
-            stopping = self._stopping.pop(key)
-            return self._job(key, "finish", lambda session: self._finish(session, stopping))
+            key, stopping = self._due.popleft()
+            finish = lifecycle_stop.finishing(stopping, cleanup=self._cleanup)
+            return self._job(key, "finish", Part(stopping.record, finish))
         while self._ready:
             key = self._ready.popleft()
             record, now = self._members[key], self._now[key]
             if now.state in STOPPABLE:
                 self._batch.begin(key, "stopping")
-                return self._job(
-                    key,
-                    "begin",
-                    partial(self._begin, record),
-                )
+                return self._job(key, "begin", Part(record, self._begin))
             ended = now.state is ContainerStatus.EXITED
             if (ended and (self._cleanup or now.state is not record.state)) or (
                 abandoned(self._host, record.intent) is not None
             ):
-                return self._job(key, "settle", partial(self._settle, record))
+                return self._job(key, "settle", Part(record, self._settle))
             self._succeed(key, ignored(f"is {now.state}"))
         return None
 
-    def _job(self, key: str, kind: str, work: Callable[[LockSession], object]) -> Job:
+    def _job(self, key: str, kind: str, part: Part) -> Job:
         self._under_way += 1
-        return Job(key, kind, work)
+        return Job(key, kind, part)
 
-    def _finish(self, session: LockSession, stopping: Stopping) -> Step:
-        return lifecycle_stop.finish_stop(self._host, session, stopping, cleanup=self._cleanup)
-
-    def _begin(self, record: ContainerRecord, session: LockSession) -> Stopping | Step:
-        return lifecycle_stop.begin_stop(self._host, session, record, self._timeout)
-
-    def _settle(self, record: ContainerRecord, session: LockSession) -> Step:
-        """Commits the exit of a container that died by itself, and releases it if asked.
+    def _settle(self, held: Held) -> Course[Step]:
+        """Releases a container that died by itself, if asked; that it did is committed by now.
 
         What a dead worker left at one is put right as well.
         """
-        with hold(self._host, session, record) as held:
-            if self._cleanup:
-                lifecycle_stop.clean_up(held)
-            return ignored(f"is {held.record.state}")
+        if self._cleanup:
+            yield from lifecycle_stop.cleaning_up(held)
+        return ignored(f"is {held.record.state}")
 
     def succeeded(self, job: Job, result: object) -> None:
         """Notes that a job's work returned."""
@@ -227,19 +216,19 @@ class _StopPlan:
     def watched(self) -> Sequence[Watch]:
         """Returns what the calling thread is to wait for."""
         return [
-            Watch(key, stopping.pidfd, stopping.until)
-            for key, stopping in self._stopping.items()
-            if key not in self._due
+            Watch(key, stopping.pidfd, stopping.until) for key, stopping in self._stopping.items()
         ]
 
     def due(self, watch: Watch) -> None:
         """Notes that a watched process is dead or its moment has come."""
-        if watch.container_id in self._stopping and watch.container_id not in self._due:
+        stopping = self._stopping.pop(watch.container_id, None)
+        if stopping is not None:
             self._under_way -= 1  # the job that finishes it counts itself
-            self._due.append(watch.container_id)
+            self._due.append((watch.container_id, stopping))
 
     def close(self) -> None:
         """Closes the descriptors of what was left when the batch was interrupted."""
-        for stopping in self._stopping.values():
+        for stopping in (*self._stopping.values(), *(stopping for _, stopping in self._due)):
             stopping.close()
         self._stopping.clear()
+        self._due.clear()

@@ -121,7 +121,7 @@ class Configs:
     share them.
     """
 
-    def __init__(self, size: int = 8192) -> None:
+    def __init__(self, size: int = 1 << 16) -> None:
         self._size = size
         self._lock = threading.Lock()
         self._known: dict[str, Config] = {}

@@ -34,6 +34,8 @@ RUNTIME = "/podcore-testing/runc"
 """The path that simulated containers are pinned to; there is no such file."""
 
 
+_AT_ONCE = 64
+
 # As in v1: each container is killed and frozen on its own.
 _HIERARCHIES = Hierarchies("v1", {}, (), None)
 
@@ -83,11 +85,24 @@ class _FakeHost(Host):
     def __init__(self, places: Places, world: FakeContainers, max_workers: int, base: str) -> None:
         super().__init__(places, max_workers=max_workers)
         self._world = world
+        self._workers = max_workers
         self._adapter = _FakeRuntime(world, base)
         for name in ("created", "started"):
             os.makedirs(f"{base}/{name}", exist_ok=True)
         with open(f"{base}/created/exec.fifo", "wb"):
             pass
+
+    @property
+    def max_workers(self) -> int:
+        # Where nothing takes time, more than one would only be in each other's way.
+        return self._workers if self._world.slow else 1
+
+    @max_workers.setter
+    def max_workers(self, number: int) -> None:
+        self._workers = number
+
+    def at_once(self, pace: str) -> int:
+        return super().at_once(pace) if self._world.slow else _AT_ONCE
 
     @property
     def conmon(self) -> Conmon:

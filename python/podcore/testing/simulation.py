@@ -58,9 +58,14 @@ class _Process:
 
 
 class FakeContainers:
-    """A world of simulated containers; safe to share between threads and engines."""
+    """A world of simulated containers; safe to share between threads and engines.
+
+    Attributes:
+        slow: some container takes time to be created or started.
+    """
 
     def __init__(self) -> None:
+        self.slow = False
         self._lock = threading.Lock()
         self._behaviours: dict[str, Behaviour] = {}
         self._by_container: dict[str, _Process] = {}
@@ -69,6 +74,7 @@ class FakeContainers:
     def behave(self, name: str, behaviour: Behaviour) -> None:
         """Says how all containers of a name behave that are created from now on."""
         self._behaviours[name] = behaviour
+        self.slow |= bool(behaviour.create_seconds or behaviour.start_seconds)
 
     def die(self, container_id: str, code: int = 137) -> None:
         """Ends a container's process, as if it had exited by itself.
@@ -220,7 +226,10 @@ _overlay, _unmount = mounts.overlay, mounts.unmount
 
 
 def _world_of(pid: int) -> FakeContainers | None:
-    return next((world for world, _ in _worlds if world.alive(pid)), None)
+    for world, _ in _worlds:
+        if world.alive(pid):
+            return world
+    return None
 
 
 def _fake_identify(pid: int) -> ProcessIdentity | None:
