@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ExecResult,
         Limits,
         LogEntry,
+        ProcessInfo,
         Usage,
     )
     from podcore.operations.attach import HasDescriptor
@@ -387,6 +388,16 @@ class Container:
         host, wanted = self._engine.host, limits_of(limits)
         with pod_lock(host, self._pod, f"update container {self.name} of") as session:
             return update_container(host, session, self._record, wanted)
+
+    def top(self) -> "list[ProcessInfo]":
+        """Returns its processes, by ascending pid of this host; takes no lock.
+
+        Raises:
+            ContainerStateError: it does not run.
+        """
+        from podcore.operations.top import top
+
+        return top(self._engine.host, self._record)
 
     def stats(self) -> "Usage":
         """Returns what it uses now; takes no lock."""

@@ -360,6 +360,50 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """A process of a container, as ``Container.top`` lists it.
+
+    Attributes:
+        container: the name of its container.
+        pid: as its container counts; None for one that was started from outside of its pid
+            namespace and is no part of it.
+        parent: the pid of its parent, likewise; 0 for one whose parent is outside.
+        host_pid: as this host counts.
+        user, group: by name where the container's /etc/passwd and /etc/group know one, else the
+            number as the container counts; ``nobody`` for an id that the container does not have.
+        host_uid, host_gid: as this host counts.
+        state: a letter, such as ``R`` or ``S``, see proc_pid_stat(5).
+        threads: how many it has.
+        cpu_seconds: CPU time that it has used.
+        elapsed: seconds since it was started.
+        memory, size: bytes in RAM, and of its address space.
+        terminal: such as ``pts/0``; "" for none.
+        nice: -20 to 19.
+        name: of its program, cut to 15 bytes.
+        command: its argv; empty where it has cleared that.
+    """
+
+    container: str
+    pid: int | None
+    parent: int
+    host_pid: int
+    user: str
+    group: str
+    host_uid: int
+    host_gid: int
+    state: str
+    threads: int
+    cpu_seconds: float
+    elapsed: float
+    memory: int
+    size: int
+    terminal: str
+    nice: int
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A named directory that outlives the containers that mount it."""
 

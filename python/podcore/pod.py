@@ -7,7 +7,15 @@ if TYPE_CHECKING:
 
     from podcore.container import Container
     from podcore.engine import Engine
-    from podcore.model import ContainerSpec, ContainerStatus, Limits, PodInspect, PodStatus, Usage
+    from podcore.model import (
+        ContainerSpec,
+        ContainerStatus,
+        Limits,
+        PodInspect,
+        PodStatus,
+        ProcessInfo,
+        Usage,
+    )
     from podcore.records import PodRecord
     from podcore.report import Report
 
@@ -274,6 +282,19 @@ class Pod:
         host, wanted = self._engine.host, limits_of(limits)
         with pod_lock(host, self._record, "update", exclusive=True) as session:
             return update_pod(host, session, snapshot(host, self._record).pod, wanted).limits
+
+    def top(self) -> "list[ProcessInfo]":
+        """Returns the processes of those of its containers that run; takes no lock.
+
+        In the order of the containers' creation, and by ascending pid of this host.
+
+        Raises:
+            ContainerStateError: none runs.
+            PodRemovedError: it is gone.
+        """
+        from podcore.operations.top import top_of_pod
+
+        return top_of_pod(self._engine.host, self._record)
 
     def stats(self) -> "Usage":
         """Returns what all its containers use now; takes no lock.

@@ -55,6 +55,24 @@ def find_account(rootfs: str, user: str | None, group_add: Sequence[str] = ()) -
     return Account(uid, gid, groups, home)
 
 
+def names(rootfs: str, file: str) -> dict[int, str]:
+    """Returns the names that a container has for numbers; of several for one, the first.
+
+    Args:
+        rootfs: path of its root.
+        file: ``passwd`` or ``group``.
+
+    Raises:
+        InvalidArgumentError: the file can't be read.
+    """
+    found: dict[int, str] = {}
+    for line in _lines(rootfs, file):
+        fields = line.split(":")
+        if len(fields) >= 3 and fields[2].isdecimal():
+            found.setdefault(int(fields[2]), fields[0])
+    return found
+
+
 def _find_user(rootfs: str, name: str) -> tuple[int, int, str] | None:
     number = int(name) if name.isdecimal() else None
     by_number = None

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from podcore.cli import container_views, copy, creation, foreground, output
+from podcore.cli import container_views, copy, creation, foreground, output, top
 from podcore.cli.arguments import (
     TEMPLATE,
     Parser,
@@ -182,5 +182,6 @@ VERBS: dict[str, Verb] = {
         container_views.run_stats,
         TEMPLATE,
     ),
+    "top": Verb("show the processes of a container", top.configure, top.run, TEMPLATE),
     "update": Verb("change the limits of containers", _configure_update, _update),
 }

@@ -33,7 +33,8 @@ _NOUNS = {
 _ALIASES = {"ctr": "container"}
 # These work without the noun, as in podman.
 _SHORTCUTS = (
-    "create run ps start stop restart kill pause unpause logs exec inspect rm wait cp stats update"
+    "create run ps start stop restart kill pause unpause logs exec inspect rm wait cp stats top "
+    "update"
 ).split()
 _PROGRAM = {
     "info": "podcore.cli.system",

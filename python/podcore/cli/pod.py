@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from podcore.cli import graph, logs, output, pod_views, stats
+from podcore.cli import graph, logs, output, pod_views, stats, top
 from podcore.cli.arguments import (
     TEMPLATE,
     Parser,
@@ -318,6 +318,7 @@ VERBS: dict[str, Verb] = {
     ),
     "logs": Verb("show the logs of all containers", _configure_logs, _logs),
     "stats": Verb("show what pods use", _configure_stats, _stats, TEMPLATE),
+    "top": Verb("show the processes of a pod", top.configure_pod, top.run_pod, TEMPLATE),
     "wait": Verb("wait until all containers have exited", _configure_wait, pod_views.run_wait),
     "update": Verb("change the limits of pods", _configure_update, _update),
     "prune": Verb("remove stopped pods", _configure_prune, _prune),
