@@ -2,6 +2,7 @@
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,7 +56,8 @@ def test_containers_that_are_thawed_at_the_same_time_do_not_freeze_each_other(po
     met = set()
     with monkeypatch.context() as patch:
         patch.setattr(Cgroup, "frozen", together)
-        pod.unpause()
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(podcore.Container.unpause, pod.containers()))
 
     assert states(pod) == dict.fromkeys(("one", "two", "three"), "running")
 
