@@ -11,8 +11,7 @@ Directly on OCI runtimes (runc, crun), without a daemon::
 Names are imported when they are first used, so that importing the package costs little.
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all of this package's
 if TYPE_CHECKING:
     from podcore._core import (
         DependencyGraph,

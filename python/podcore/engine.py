@@ -1,24 +1,26 @@
 """The engine: where pods are made and found."""
 
+from __future__ import annotations
+
 import os
-import re
 import threading
-from collections.abc import Iterable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
 
+from podcore import defaults
 from podcore.errors import InvalidArgumentError, StoreError, UnsupportedError
-from podcore.model import DEFAULT_SHARE
-from podcore.places import Places
 
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all of this module's
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
     from podcore.backend import Host
     from podcore.container import Container
     from podcore.model import ContainerInspect, Finding, PodInspect
     from podcore.pod import Pod
     from podcore.volumes import Volumes
 
-_CGROUP = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.:@-]*(?:/[a-zA-Z0-9][a-zA-Z0-9_.:@-]*)*")
+_CGROUP = r"[a-zA-Z0-9][a-zA-Z0-9_.:@-]*(?:/[a-zA-Z0-9][a-zA-Z0-9_.:@-]*)*"
 _MOST_WORKERS = 256
 
 
@@ -56,6 +58,8 @@ class Engine:
         cgroup_parent: str | None = None,
         conmon: str | os.PathLike[str] | None = None,
     ) -> None:
+        from podcore.places import Places
+
         self._places = Places(
             root=_directory(root, "root", "PODCORE_ROOT", "/var/lib/podcore"),
             run_root=_directory(run_root, "run_root", "PODCORE_RUNROOT", "/run/podcore"),
@@ -84,7 +88,7 @@ class Engine:
         return self._places.cgroup_parent
 
     @property
-    def host(self) -> "Host":
+    def host(self) -> Host:
         """What the verbs stand on; for podcore's own parts.
 
         Raises:
@@ -113,7 +117,7 @@ class Engine:
             return self._host
 
     @property
-    def volumes(self) -> "Volumes":
+    def volumes(self) -> Volumes:
         """The named volumes."""
         from podcore.volumes import Volumes
 
@@ -124,11 +128,11 @@ class Engine:
         self,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
-        share: Iterable[str] = DEFAULT_SHARE,
+        share: Iterable[str] = defaults.SHARE,
         hostname: str | None = None,
         infra: bool = True,  # noqa: FBT001, FBT002 -- podman's word, given by name
         **limits: Any,
-    ) -> "Pod":
+    ) -> Pod:
         """Makes a pod without containers.
 
         Args:
@@ -162,14 +166,14 @@ class Engine:
         )
         return Pod(self, create_pod(self.host, spec))
 
-    def pods(self) -> "list[Pod]":
+    def pods(self) -> list[Pod]:
         """Returns all pods in order of creation; takes no lock."""
         from podcore.pod import Pod
 
         with self.host.store.read() as view:
             return [Pod(self, record) for record in view.pods()]
 
-    def pod(self, reference: str) -> "Pod":
+    def pod(self, reference: str) -> Pod:
         """Returns a pod; takes no lock.
 
         Args:
@@ -185,7 +189,7 @@ class Engine:
 
         return Pod(self, pod(self.host, reference))
 
-    def containers(self) -> "list[Container]":
+    def containers(self) -> list[Container]:
         """Returns the containers of all pods, infra containers apart; takes no lock.
 
         Returns:
@@ -200,7 +204,7 @@ class Engine:
             for record in taken.members
         ]
 
-    def container(self, reference: str) -> "Container":
+    def container(self, reference: str) -> Container:
         """Returns a container of any pod; takes no lock.
 
         An infra container answers to its id alone.
@@ -219,7 +223,7 @@ class Engine:
 
         return Container(self, *container(self.host, reference))
 
-    def inspect_pods(self) -> "list[PodInspect]":
+    def inspect_pods(self) -> list[PodInspect]:
         """Returns what ``Pod.inspect`` does for all pods, of one snapshot; takes no lock."""
         from podcore.operations.status import inspect_pods
 
@@ -229,7 +233,7 @@ class Engine:
         self,
         pod: str | None = None,
         infra: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
-    ) -> "list[ContainerInspect]":
+    ) -> list[ContainerInspect]:
         """Returns what ``Container.inspect`` does for many at once, and quicker; takes no lock.
 
         Args:
@@ -248,7 +252,7 @@ class Engine:
         host = self.host
         return inspect_containers(host, None if pod is None else find(host, pod), infra=infra)
 
-    def check(self, repair: bool = False) -> "list[Finding]":  # noqa: FBT001, FBT002 -- given by name
+    def check(self, repair: bool = False) -> list[Finding]:  # noqa: FBT001, FBT002 -- given by name
         """Looks for damage in the state and for what dead workers left behind.
 
         Args:
@@ -308,8 +312,10 @@ def _text(given: object, what: str) -> str:
 
 
 def _cgroup(given: object) -> str:
+    import re
+
     path = os.environ.get("PODCORE_CGROUP_PARENT") or "podcore" if given is None else given
-    if not isinstance(path, str) or _CGROUP.fullmatch(path.strip("/")) is None:
+    if not isinstance(path, str) or re.fullmatch(_CGROUP, path.strip("/")) is None:
         raise InvalidArgumentError(
             f"cgroup_parent: `{path!r}` is no cgroup\n"
             "hint: a path below the root of the hierarchies, such as `podcore` or `ci/podcore`"

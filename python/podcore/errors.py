@@ -48,10 +48,13 @@ A message names the object in backticks and says what to do about it; a remedy s
 its own that begins with ``hint: ``.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from __future__ import annotations
 
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all of this package's
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, Self
+
     from podcore.report import Report
 
 
@@ -74,7 +77,7 @@ class GraphError(PodcoreError, ValueError):
         defects: every defect of the input in input order, this one included.
     """
 
-    defects: tuple["GraphError", ...] = ()
+    defects: tuple[GraphError, ...] = ()
 
 
 class DependencyCycleError(GraphError):
@@ -228,16 +231,16 @@ class PartialFailureError(PodcoreError, ExceptionGroup[Exception]):
     """
 
     errors: Mapping[str, Exception]
-    report: "Report"
+    report: Report
 
-    def __new__(cls, message: str, errors: Mapping[str, Exception], report: "Report") -> Self:
+    def __new__(cls, message: str, errors: Mapping[str, Exception], report: Report) -> Self:
         """Returns the group, which takes its exceptions from ``errors``."""
         self = super().__new__(cls, message, list(errors.values()))
         self.errors = dict(errors)
         self.report = report
         return self
 
-    def __init__(self, message: str, errors: Mapping[str, Exception], report: "Report") -> None:
+    def __init__(self, message: str, errors: Mapping[str, Exception], report: Report) -> None:
         del report  # kept by ``__new__``
         super().__init__(message, list(errors.values()))
 

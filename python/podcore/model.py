@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from podcore import defaults
+
 
 class ContainerStatus(StrEnum):
     """Where a container is in its life (the states of libpod, transitional ones added)."""
@@ -192,10 +194,6 @@ class ContainerSpec:
     log_size_max: int | None = None
 
 
-DEFAULT_SHARE = ("ipc", "net", "uts")
-"""What the containers of a pod share unless asked otherwise (podman's and Kubernetes' set)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSpec:
     """What a pod is asked to be: the keywords of ``Engine.create_pod``.
@@ -212,7 +210,7 @@ class PodSpec:
 
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    share: Sequence[str] = DEFAULT_SHARE
+    share: Sequence[str] = defaults.SHARE
     hostname: str | None = None
     infra: bool = True
     limits: Limits = field(default_factory=Limits)

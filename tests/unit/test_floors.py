@@ -39,6 +39,7 @@ FLOORS = (
     Floor(("kernel",)),
     Floor(("specs", "limits", "names", "signals", "units", "references", "deadlines")),
     Floor(("report", "records", "model", "errors")),
+    Floor(("defaults",)),
     Floor(("_core",)),
 )
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor.names}

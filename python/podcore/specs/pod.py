@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from podcore.model import DEFAULT_SHARE, PodSpec
+from podcore import defaults
+from podcore.model import PodSpec
 from podcore.names import check_name
 from podcore.specs import values
 from podcore.specs.limits import check_limits
@@ -35,7 +36,7 @@ def check_pod(spec: PodSpec) -> PodSpec:
         raise values.refusal(
             f"{what}, `share`",
             f"`{held[0]}` is a namespace that only a process can hold",
-            "leave `infra=False` out, or share " + ", ".join(DEFAULT_SHARE) + " only",
+            "leave `infra=False` out, or share " + ", ".join(defaults.SHARE) + " only",
         )
     hostname = spec.hostname
     return replace(
