@@ -336,6 +336,30 @@ def test_logs_go_to_the_stream_they_came_from(engine, cli):
     assert cli("logs", "--until", "1970-01-01T00:00:00.7Z", "web/db").out == "half line\n"
 
 
+def test_logs_of_several_containers_have_names_in_colours(engine, cli):
+    pod = engine.with_pod("web", db=(), api=())
+    for number, container in enumerate(pod.members):
+        container.entries = [
+            entry(number, "half", partial=True),
+            entry(number + 0.1, " line"),
+            entry(number + 2, "\x1b[31mmine"),
+        ]
+    db, api = "\x1b[36mdb\x1b[0m", "\x1b[33mapi\x1b[0m"
+    expected = f"{db} half line\n{api} half line\n{db} \x1b[31mmine\n{api} \x1b[31mmine\n"
+    assert cli("logs", "--color", "web/db", "web/api").out == expected
+    assert cli("pod", "logs", "--color", "web").out == expected
+    plain = expected.replace(db, "db").replace(api, "api")
+    assert cli("logs", "--names", "web/db", "web/api").out == plain
+
+
+def test_on_a_terminal_only_the_colours_of_podcore_are_shown(engine, cli, monkeypatch):
+    container = engine.with_pod("web", db=()).members[0]
+    container.entries = [entry(0, "\x1b[31mmine")]
+    monkeypatch.setattr("podcore.cli.output.is_terminal", lambda stream: True)
+    shown = cli("logs", "--color", "web/db").out
+    assert shown == "\x1b[36mdb\x1b[0m \\x1b[31mmine\n"
+
+
 def test_logs_pass_on_what_to_read(engine, cli):
     engine.with_pod("web", db=())
 

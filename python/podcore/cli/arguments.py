@@ -181,6 +181,7 @@ def add_log_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", help="likewise")
     parser.add_argument("-t", "--timestamps", action="store_true", help="put the time in front")
     parser.add_argument("--names", action="store_true", help="put the container's name in front")
+    parser.add_argument("--color", action="store_true", help="likewise, each in its own colour")
     parser.add_argument("--raw", action="store_true", help="escape nothing on a terminal")
 
 

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from podcore.model import LogEntry
 
 _BUFFERED = 256
+# Of a terminal: what can be read on black and on white, neighbours far apart.
+_COLORS = (36, 33, 35, 32, 34, 31)
 
 
 class Choice(NamedTuple):
@@ -28,6 +30,7 @@ class Choice(NamedTuple):
     timestamps: bool
     names: bool
     raw: bool
+    color: bool = False
 
     @classmethod
     def of(cls, options: Namespace) -> "Choice":
@@ -53,8 +56,9 @@ class Choice(NamedTuple):
             since,
             until,
             options.timestamps,
-            options.names,
+            options.names or options.color,
             options.raw,
+            options.color,
         )
 
 
@@ -68,22 +72,30 @@ class Line(NamedTuple):
 class Writer:
     """Writes entries; pieces of one line that others come between are kept apart."""
 
-    def __init__(self, *, timestamps: bool = False, names: bool = False, raw: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        timestamps: bool = False,
+        names: bool = False,
+        raw: bool = False,
+        colors: Mapping[str, int] | None = None,
+    ) -> None:
         self._timestamps = timestamps
         self._names = names
         self._raw = raw
+        self._colors = colors or {}
         self._open: tuple[str, str] | None = None  # whose line is not finished yet
 
     def write(self, line: Line) -> None:
         """Writes an entry to the stream that it was written to."""
         entry = line.entry
         source = (line.name, entry.stream)
-        text = b""
         if self._open is not None and self._open != source:
             self.finish()
-        if self._open is None:
-            text = self._prefix(line).encode()
-        text += entry.data if entry.partial else entry.data + b"\n"
+        if self._open is None and (prefix := self._prefix(line)):
+            # Of podcore's own making, so its colours are meant.
+            output.data(prefix.encode(), stream=_stream(entry.stream), raw=True)
+        text = entry.data if entry.partial else entry.data + b"\n"
         self._open = source if entry.partial else None
         output.data(text, stream=_stream(entry.stream), raw=self._raw)
 
@@ -98,7 +110,9 @@ class Writer:
         if self._timestamps:
             parts.append(human.rfc3339(line.entry.time))
         if self._names:
-            parts.append(line.name)
+            color = self._colors.get(line.name)
+            name = line.name if color is None else f"\x1b[{color}m{line.name}\x1b[0m"
+            parts.append(name)
         return "".join(f"{part} " for part in parts)
 
 
@@ -108,7 +122,9 @@ def _stream(name: str) -> "sys.TextIO":  # type: ignore[name-defined] # typeshed
 
 def show(containers: "Sequence[Container]", choice: Choice) -> int:
     """Writes the logs of some containers, merged by time."""
-    writer = Writer(timestamps=choice.timestamps, names=choice.names, raw=choice.raw)
+    names = dict.fromkeys(container.name for container in containers) if choice.color else {}
+    colors = {name: _COLORS[n % len(_COLORS)] for n, name in enumerate(names)}
+    writer = Writer(timestamps=choice.timestamps, names=choice.names, raw=choice.raw, colors=colors)
     if choice.follow and len(containers) > 1:
         lines: Iterable[Line] = Follower(containers, choice)
     else:
