@@ -132,6 +132,27 @@ def test_kinds_are_told_apart(store, session, pod):
         assert view.container_references(kinds={ContainerKind.INFRA}) == [(infra.id, "infra")]
 
 
+def test_many_are_read_as_each_alone_is(store, session, pod, directory, locks):
+    """Their specs and dependencies come in a statement for all, unless they are known."""
+    with store.write(session) as change:
+        other = change.add_pod(new_pod("other"))
+        for where in (pod, other):
+            made = []
+            for index in range(20):
+                limits = Limits(pids_limit=index + 1)
+                fresh = new_container(where, f"c{index}", depends_on=made[-3:][::-1])
+                made.append(change.add_container(fresh))
+                change.save_container(made[-1].but(spec=replace(made[-1].spec, limits=limits)))
+    fresh = Store.open(directory, locks)  # which has read nothing yet
+    with fresh.read() as view:
+        for chosen in (pod.id, None):
+            many = view.containers(chosen)
+            assert [one.spec.limits.pids_limit for one in many][:20] == list(range(1, 21))
+            with store.read() as alone:
+                assert many == [alone.container(one.id) for one in many]
+    fresh.close()
+
+
 def test_a_saved_state_is_read_back_and_nothing_else_changes(store, session, container):
     changed = container.but(
         state=ContainerStatus.RUNNING, init=ProcessIdentity(1, 2), started=5.0, exit_code=None

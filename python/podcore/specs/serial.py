@@ -7,7 +7,7 @@ therefore only change together with ``SPEC_VERSION`` and a migration that writes
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -59,22 +59,12 @@ def spec_from_json(data: Mapping[str, Any]) -> ContainerSpec:
 
     Raises:
         TypeError: it has a field that this version does not know.
+        ValueError: a field has a value that this version does not know.
     """
-    given = dict(data)
-    for name in _SEQUENCES:
-        if name in given:
-            given[name] = tuple(given[name])
-    if "mounts" in given:
-        given["mounts"] = tuple(Mount(**mount) for mount in given["mounts"])
-    if "limits" in given:
-        given["limits"] = limits_from_json(given["limits"])
-    if "ulimits" in given:
-        given["ulimits"] = {key: tuple(pair) for key, pair in given["ulimits"].items()}
-    if given.get("stop_timeout") == "inf":
-        given["stop_timeout"] = math.inf
-    given.setdefault("stop_signal", "SIGTERM")
-    given["rootfs_mode"] = RootfsMode(given.get("rootfs_mode", RootfsMode.OVERLAY))
-    given["profile"] = Profile(given.get("profile", Profile.DEFAULT))
+    given: dict[str, Any] = {"stop_signal": "SIGTERM"}
+    for name, value in data.items():
+        read = _READERS.get(name)
+        given[name] = value if read is None else read(value)
     return ContainerSpec(**given)
 
 
@@ -91,6 +81,18 @@ def limits_from_json(data: Mapping[str, Any]) -> Limits:
         TypeError: it has a field that this version does not know.
     """
     return Limits(**data)
+
+
+# What JSON has another form for; all other values are as they were.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_SEQUENCES, tuple),
+    "mounts": lambda value: tuple(Mount(**mount) for mount in value),
+    "limits": limits_from_json,
+    "ulimits": lambda value: {key: tuple(pair) for key, pair in value.items()},
+    "stop_timeout": lambda value: math.inf if value == "inf" else value,
+    "rootfs_mode": RootfsMode,
+    "profile": Profile,
+}
 
 
 def canonical_json(spec: ContainerSpec) -> str:

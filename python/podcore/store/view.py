@@ -16,6 +16,13 @@ _CONTAINERS = (
 _EDGES = (
     "SELECT dependency_id, condition, timeout FROM edge WHERE container_id = ? ORDER BY position"
 )
+_ALL_SPECS = "SELECT c.id, c.spec FROM container c"
+_ALL_EDGES = (
+    "SELECT e.container_id, e.dependency_id, e.condition, e.timeout"
+    " FROM edge e JOIN container c ON c.id = e.container_id"
+)
+_MANY = 16
+"""So many configurations are read in two statements, fewer in two each."""
 
 
 class View:
@@ -59,11 +66,16 @@ class View:
         self, pod_id: str | None = None, kinds: Collection[ContainerKind] | None = None
     ) -> list[ContainerRecord]:
         """Returns the containers of a pod, or of all, of some kinds or of any."""
-        if pod_id is None:
-            found = self.rows(f"{_CONTAINERS} ORDER BY c.number")
-        else:
-            found = self.rows(f"{_CONTAINERS} WHERE c.pod_id = ? ORDER BY c.number", pod_id)
-        records = [self._record(row) for row in found]
+        some = "" if pod_id is None else " WHERE c.pod_id = ?"
+        values = () if pod_id is None else (pod_id,)
+        found = self.rows(f"{_CONTAINERS}{some} ORDER BY c.number", *values)
+        known = [self._known_config(row) for row in found]
+        if known.count(None) >= _MANY:
+            known = self._read_configs(found, known, some, values)
+        records = [
+            rows.container_of(row, config or self._read_config(row))
+            for row, config in zip(found, known, strict=True)
+        ]
         return [one for one in records if kinds is None or one.kind in kinds]
 
     def container(self, container_id: str) -> ContainerRecord | None:
@@ -126,10 +138,13 @@ class View:
         return str(found[0][0]) if found else None
 
     def _record(self, row: Row) -> ContainerRecord:
+        return rows.container_of(row, self._known_config(row) or self._read_config(row))
+
+    def _known_config(self, row: Row) -> Config | None:
         config = self._configs.get(row[1])
         if config is None or config.hash != row[6] or config.limits != row[26]:
-            config = self._read_config(row)
-        return rows.container_of(row, config)
+            return None
+        return config
 
     def _read_config(self, row: Row) -> Config:
         identifier, digest, limits = row[1], row[6], row[26]
@@ -140,3 +155,23 @@ class View:
         config = rows.config_of(identifier, found[0][0], digest, limits, edges)
         self._configs.put(identifier, config)
         return config
+
+    def _read_configs(
+        self, found: list[Row], known: list[Config | None], some: str, values: tuple[str, ...]
+    ) -> list[Config | None]:
+        """Returns the configurations of many rows; None where an index leads nowhere."""
+        specs = {row[0]: row[1] for row in self.rows(_ALL_SPECS + some, *values)}
+        edges: dict[str, list[Row]] = {}
+        for row in self.rows(f"{_ALL_EDGES}{some} ORDER BY e.container_id, e.position", *values):
+            edges.setdefault(row[0], []).append(row[1:])
+
+        def read(row: Row) -> Config | None:
+            identifier, text = row[1], specs.get(row[1])
+            if text is None:
+                return None
+            mine = edges.get(identifier, ())
+            config = rows.config_of(identifier, text, row[6], row[26], mine)
+            self._configs.put(identifier, config)
+            return config
+
+        return [config or read(row) for row, config in zip(found, known, strict=True)]
