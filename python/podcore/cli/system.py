@@ -32,10 +32,19 @@ def _version(context: "Context", _options: Namespace) -> int:
 
 
 def _configure_check(parser: Parser) -> None:
-    parser.add_argument("--repair", action="store_true", help="put right what can be")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--repair", action="store_true", help="put right what can be")
+    what.add_argument(
+        "--invariants",
+        action="store_true",
+        help="say of each of the twenty invariants whether it holds, as far as that is seen while "
+        "nobody is at work (docs/reliability.md); puts nothing right",
+    )
 
 
 def _check(context: "Context", options: Namespace) -> int:
+    if options.invariants:
+        return _invariants(context)
     found = context.engine.check(repair=options.repair)
     if context.json:
         output.json(
@@ -56,6 +65,43 @@ def _check(context: "Context", options: Namespace) -> int:
         if found and not options.repair:
             output.note("hint: `podcore system check --repair` puts right what can be")
     return 0 if all(one.repaired for one in found) else 1
+
+
+_SEEN = {"all": "at rest", "part": "at rest in part", "none": "over time only"}
+
+
+def _invariants(context: "Context") -> int:
+    from podcore.operations.system.invariants import INVARIANTS, breaches
+
+    broken: dict[str, list[str]] = {one.number: [] for one in INVARIANTS}
+    for breach in breaches(context.engine.host):
+        broken[breach.number].append(breach.text)
+    # None: nobody can know without watching.
+    holds = {
+        one.number: None if one.at_rest == "none" else not broken[one.number] for one in INVARIANTS
+    }
+    if context.json:
+        output.json(
+            [
+                {
+                    "Invariant": one.number,
+                    "Text": one.text,
+                    "Seen": _SEEN[one.at_rest],
+                    "Holds": holds[one.number],
+                    "Broken": broken[one.number],
+                }
+                for one in INVARIANTS
+            ]
+        )
+    else:
+        words = {True: "holds", False: "broken", None: "-"}
+        for one in INVARIANTS:
+            part = " (in part)" if one.at_rest == "part" else ""
+            output.line(f"{one.number:4} {words[holds[one.number]]:7} {one.text}{part}")
+            for text in broken[one.number]:
+                output.line(output.escape(f"{'':12} {text}"))
+        output.note("note: `-` is seen over time only: tests see it with `podcore.testing.watch`")
+    return 1 if any(broken.values()) else 0
 
 
 def _info(context: "Context", _options: Namespace) -> int:

@@ -14,7 +14,7 @@ from podcore.model import ContainerKind, ContainerStatus, PodStatus
 from podcore.monitor.exits import read_exit
 from podcore.names import short
 from podcore.observe import truth
-from podcore.operations.status import pod_status, true_records
+from podcore.operations.status import inspect_pod, pod_status, true_records
 from podcore.operations.system import sights
 from podcore.operations.system.checking import check
 from podcore.operations.system.sights import UP
@@ -170,8 +170,6 @@ def _pods(
     host: "Host", pods: "list[PodRecord]", records: "list[ContainerRecord]"
 ) -> Iterator[Breach]:
     """I9: what is told of a pod is what its containers add up to."""
-    from podcore.operations.status import inspect_pod
-
     for pod in pods:
         members = [
             record
