@@ -11,6 +11,7 @@ SHORT = 12
 
 # libpod's NameRegex with an end that no newline slips past, and a length that fits a file name.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
+_ID_DIGITS = 64
 _ID_PREFIX = re.compile(r"[0-9a-f]{1,64}")
 
 _ADJECTIVES = (
@@ -67,6 +68,11 @@ def short(identifier: str) -> str:
 def is_id_prefix(text: str) -> bool:
     """Returns whether an id could begin with that; the whole of an id counts."""
     return _ID_PREFIX.fullmatch(text) is not None
+
+
+def is_id(text: str) -> bool:
+    """Returns whether that looks like a whole id."""
+    return len(text) == _ID_DIGITS and is_id_prefix(text)
 
 
 def generate_name(taken: Container[str]) -> str:

@@ -1,6 +1,7 @@
 """A container's directory: made with its row, so that a start finds everything in place."""
 
 import os
+import stat
 
 from podcore.kernel.files import make_below, make_directory
 from podcore.model import RootfsMode
@@ -26,9 +27,24 @@ def make(places: Places, record: ContainerRecord) -> None:
 
 
 def make_if_missing(places: Places, record: ContainerRecord) -> None:
-    """Makes them again for a container whose directory somebody removed."""
-    if not os.path.isdir(places.bundle(record.id)):
+    """Makes them again for a container whose directories somebody removed.
+
+    Raises:
+        ResourceExhaustedError: no space, or no inodes.
+        FileExistsError: a link, or what is no directory, is in the place of one.
+    """
+    wanted = [places.etc(record.id), places.bundle(record.id)]
+    if record.spec.rootfs_mode == RootfsMode.OVERLAY and record.spec.rootfs is not None:
+        wanted += places.merged(record.id), places.work(record.id), places.upper(record.id)
+    if not all(map(_is_directory, wanted)):
         make(places, record)
+
+
+def _is_directory(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _make_upper(upper: str, rootfs: str) -> None:

@@ -20,7 +20,7 @@ from podcore.lifecycle import brought, home, infra, ledger
 from podcore.lifecycle.config import write_etc_files
 from podcore.lifecycle.namespaces import own_hostname
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
-from podcore.names import generate_name, new_id, short
+from podcore.names import generate_name, is_id, new_id, short
 from podcore.operations import copy_up
 from podcore.operations.snapshot import check_whole, pod_lock
 from podcore.operations.volumes import make_directories
@@ -85,6 +85,9 @@ def _check_free(view: View, name: str) -> None:
     if view.pod_by_name(name) is not None:
         message = f"a pod `{name}` exists\nhint: choose another name, or remove that one"
         raise PodExistsError(message)
+    if is_id(name) and view.pod(name) is not None:
+        # Names win over ids: that one could no longer be reached by its own.
+        raise PodExistsError(f"a pod has the id `{name}`\nhint: choose another name")
 
 
 def _with_infra(change: Change, pod: PodRecord, row: ContainerRecord) -> PodRecord:
@@ -102,7 +105,8 @@ def create_containers(
 
     Raises:
         InvalidArgumentError, InvalidNameError, OCIRuntimeNotFoundError: nothing was touched.
-        ContainerExistsError: a name is taken, in the pod or twice in ``specs``.
+        ContainerExistsError: a name is taken, in the pod or twice in ``specs``, or is the id of
+            a container.
         GraphError: with all defects; nothing was touched.
         PodRemovedError: the pod is gone.
     """
@@ -117,6 +121,8 @@ def create_containers(
         with host.store.read() as view:
             found = view.pod(pod.id)
             known = view.container_references(pod.id) if found is not None else []
+            for spec in checked:
+                _check_no_id(view, spec.name)
         if found is None:
             message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
             raise PodRemovedError(message)
@@ -145,6 +151,16 @@ def create_containers(
             failpoint("create-containers.before-commit")
         failpoint("create-containers.after-commit")
     return rows
+
+
+def _check_no_id(view: View, name: str | None) -> None:
+    """Checks that no container has the name as its id: it could no longer be reached by that.
+
+    Raises:
+        ContainerExistsError: one has.
+    """
+    if name is not None and is_id(name) and view.container(name) is not None:
+        raise ContainerExistsError(f"a container has the id `{name}`\nhint: choose another name")
 
 
 def _named(
