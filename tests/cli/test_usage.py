@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from podcore.cli import arguments, main, output
-from podcore.cli.main import _NOUNS, _PROGRAM, _SHORTCUTS
+from podcore.cli.main import NOUNS, PROGRAM, SHORTCUTS
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_verb_keeps_its_double_dash(engine, cli):
 def test_help_names_every_command(cli):
     text = cli("--help").out
 
-    for name in (*_NOUNS, *_SHORTCUTS, *_PROGRAM):
+    for name in (*NOUNS, *SHORTCUTS, *PROGRAM):
         assert f"  {name} " in text
 
 

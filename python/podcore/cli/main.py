@@ -23,7 +23,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 BROKEN_PIPE = 141
 
-_NOUNS = {
+NOUNS = {
     "pod": ("podcore.cli.pod", "manage pods"),
     "container": ("podcore.cli.container", "manage containers"),
     "volume": ("podcore.cli.volume", "manage named volumes"),
@@ -32,15 +32,16 @@ _NOUNS = {
 }
 _ALIASES = {"ctr": "container"}
 # These work without the noun, as in podman.
-_SHORTCUTS = (
+SHORTCUTS = (
     "create run ps start stop restart kill pause unpause logs exec inspect rm wait cp stats top "
     "update"
 ).split()
-_PROGRAM = {
+PROGRAM = {
     "info": "podcore.cli.system",
     "version": "podcore.cli.system",
     "doctor": "podcore.cli.doctor",
     "demo": "podcore.cli.demo",
+    "completion": "podcore.cli.completion",
 }
 
 
@@ -131,16 +132,16 @@ def _dispatch(argv: Sequence[str]) -> int:
     if not rest:
         parser.error("a command is missing")
     name = _ALIASES.get(rest[0], rest[0])
-    if name in _NOUNS:
+    if name in NOUNS:
         return _noun(name, rest[1:], options)
-    module = "podcore.cli.container" if name in _SHORTCUTS else _PROGRAM.get(name)
+    module = "podcore.cli.container" if name in SHORTCUTS else PROGRAM.get(name)
     if module is None:
         parser.error(f"there is no command `{name}`")
     return _run(f"podcore {name}", _verbs(module)[name], rest[1:], options)
 
 
 def _noun(noun: str, arguments: list[str], options: Namespace) -> int:
-    module, summary = _NOUNS[noun]
+    module, summary = NOUNS[noun]
     verbs = _verbs(module)
     parser = Parser(
         f"podcore {noun}",
@@ -183,10 +184,10 @@ def _verbs(module: str) -> dict[str, Verb]:
 
 def _commands() -> str:
     lines = ["commands:"]
-    lines += [f"  {noun:<12}{summary}" for noun, (_, summary) in _NOUNS.items()]
+    lines += [f"  {noun:<12}{summary}" for noun, (_, summary) in NOUNS.items()]
     containers = _verbs("podcore.cli.container")
-    lines += [f"  {name:<12}{containers[name].summary}" for name in _SHORTCUTS]
-    lines += [f"  {name:<12}{_verbs(module)[name].summary}" for name, module in _PROGRAM.items()]
+    lines += [f"  {name:<12}{containers[name].summary}" for name in SHORTCUTS]
+    lines += [f"  {name:<12}{_verbs(module)[name].summary}" for name, module in PROGRAM.items()]
     lines += [
         "",
         "exit codes:",
