@@ -1,6 +1,8 @@
 """Faults of concurrency, group F of docs/reliability.md, where no other test tries them."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import podcore
 from harness.polling import eventually
 from integration.builders import add, new_pod
 from podcore import LockTable
+from podcore.kernel import failpoints, process
 from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.contention
@@ -173,3 +176,45 @@ def test_f62_thirty_two_threads_all_get_a_lock(tmp_path):
 
     assert at_once(*[compete] * 32) == [None] * 32
     assert most == 1
+
+
+PLACES = {
+    "stop": "stop.after-intent",
+    "kill": "kill.before-signal",
+    "pause": "pause.after-intent",
+    "unpause": "unpause.after-intent",
+}
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("verb", PLACES)
+def test_f63_a_container_that_exits_before_it_is_acted_on_is_no_error(site, monkeypatch, verb):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one, other = add(site, pod, "one"), add(site, pod, "other")
+    pod.start()
+    if verb == "unpause":
+        pod.pause()
+    ended = []
+
+    def end(place):
+        # Its state has been looked at, under its lock; now it ends by itself.
+        if place == PLACES[verb] and not ended:
+            ended.append(place)
+            one_pid = one.pid
+            os.kill(one_pid, signal.SIGKILL)
+            if verb != "unpause":  # a frozen process does not die before it is thawed
+                eventually(lambda: process.identify(one_pid) is None)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "_armed", {})
+        patched.setattr(failpoints, "_pass", end)
+        arguments = {"timeout": 5} if verb == "stop" else {}
+        report = getattr(pod, verb)(**arguments)
+
+    assert ended
+    assert report.ok
+    assert one.wait(60) == 137
+    expected = {"pause": "paused", "unpause": "running"}.get(verb, "exited")
+    assert (one.status, other.status) == ("exited", expected)
+    sound(engine)

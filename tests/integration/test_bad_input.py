@@ -31,6 +31,11 @@ MALFORMED = [
     "_x",
     "a\0",
     "a:b",
+    "../x",
+    "%s",
+    "*",
+    "\u202eecil",  # shown from right to left
+    "\N{WHALE}",
 ]
 NO_STRINGS = [None, 1, b"web", ["web"], object()]
 
