@@ -87,7 +87,7 @@ def test_what_the_parser_refuses_ends_with_2_and_says_why(argv, engine, cli):
         ["create", "--pod", "web", "--rootfs", "/", "--security-opt", "label=disable", "sh"],
         ["create", "--pod", "web", "--rootfs", "/", "--sysctl", "a", "sh"],
         ["create", "--pod", "web", "--rootfs", "/", "-e", "=x", "sh"],
-        ["run", "-i", "--pod", "web", "--rootfs", "/", "sh"],
+        ["run", "--detach-keys", "ab", "--pod", "web", "--rootfs", "/", "sh"],
         ["volume", "inspect", "gone"],
     ],
     ids=" ".join,

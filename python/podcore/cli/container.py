@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from podcore.cli import container_views, copy, creation, foreground, output, top
+from podcore.cli import attaching, container_views, copy, creation, foreground, output, top
 from podcore.cli.arguments import (
     TEMPLATE,
     Parser,
@@ -30,11 +30,25 @@ def _create(context: "Context", options: Namespace) -> int:
     return 0
 
 
-def _configure_start(parser: Parser) -> None:
+def _configure_many(parser: Parser) -> None:
     add_references(parser, "container", "all", "latest")
 
 
+def _configure_start(parser: Parser) -> None:
+    add_references(parser, "container", "latest")
+    # Without the letter: here `-a` attaches, as in podman.
+    parser.add_argument("--all", action="store_true", help="every container")
+    parser.add_argument("-a", "--attach", action="store_true", help="follow the one that is named")
+    parser.add_argument(
+        "-i", "--interactive", action="store_true", help="attach, and pass stdin on"
+    )
+    attaching.add_options(parser)
+
+
 def _start(context: "Context", options: Namespace) -> int:
+    if options.attach or options.interactive:
+        return attaching.start(context, options)
+
     def start(container: "Container") -> None:
         container.start()
 
@@ -154,8 +168,9 @@ VERBS: dict[str, Verb] = {
     "stop": Verb("stop containers", _configure_stop, _stop),
     "restart": Verb("stop and start containers", _configure_restart, _restart),
     "kill": Verb("send a signal to containers", _configure_kill, _kill),
-    "pause": Verb("freeze containers", _configure_start, _pause),
-    "unpause": Verb("let paused containers go on", _configure_start, _unpause),
+    "attach": Verb("take part in what one shows and reads", attaching.configure, attaching.run),
+    "pause": Verb("freeze containers", _configure_many, _pause),
+    "unpause": Verb("let paused containers go on", _configure_many, _unpause),
     "logs": Verb(
         "show what containers wrote", container_views.configure_logs, container_views.run_logs
     ),

@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from podcore.cli import creation, logs, output
+from podcore.cli import attaching, creation, logs, output
 from podcore.cli.arguments import Parser, duration
 from podcore.cli.selection import FAILED, UsageError
 from podcore.errors import (
     CommandError,
     ContainerRemovedError,
     OCIRuntimeError,
-    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def configure_run(parser: Parser) -> None:
     """Adds the arguments of ``run``."""
     parser.add_argument("-d", "--detach", action="store_true", help="print its id and leave it")
     parser.add_argument("--rm", action="store_true", help="remove it when it has exited")
+    attaching.add_options(parser)
     creation.configure(parser)
 
 
@@ -49,14 +49,13 @@ def run(context: "Context", options: Namespace) -> int:
     """Creates a container, starts it, writes what it writes, and returns its exit code."""
     if options.rm and options.detach:
         raise UsageError("`--rm` and `--detach` exclude each other")
-    if options.stdin and not options.detach:
-        raise UnsupportedError(
-            "`run --interactive` in the foreground is not supported\n"
-            "hint: `run --detach --interactive`, then `podcore exec --interactive`"
-        )
+    chosen = attaching.wish(options, start=True, stdin=options.stdin)
     container = creation.create(context, options)
+    attached = not options.detach and (options.stdin or options.terminal)
     try:
         try:
+            if attached:
+                return attaching.follow(context.engine, container, chosen)
             container.start()
         except CommandError as problem:
             output.failure(problem)
@@ -67,7 +66,7 @@ def run(context: "Context", options: Namespace) -> int:
         if options.detach:
             output.line(container.id)
             return 0
-        return _follow(container, raw=options.terminal)
+        return _follow(container)
     finally:
         if options.rm:
             container.remove(force=True)
@@ -110,7 +109,7 @@ def _mode_in(root: int, path: str) -> int | None:
         os.close(found)
 
 
-def _follow(container: "Container", *, raw: bool) -> int:
+def _follow(container: "Container") -> int:
     sent: list[int] = []
 
     def forward(number: int) -> None:
@@ -124,7 +123,7 @@ def _follow(container: "Container", *, raw: bool) -> int:
         follower.send(number)
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    writer = logs.Writer(raw=raw)
+    writer = logs.Writer()
     try:
         for line in follower:
             writer.write(line)

@@ -33,7 +33,7 @@ NOUNS = {
 _ALIASES = {"ctr": "container"}
 # These work without the noun, as in podman.
 SHORTCUTS = (
-    "create run ps start stop restart kill pause unpause logs exec inspect rm wait cp stats top "
+    "create run ps start stop restart attach kill pause unpause logs exec inspect rm wait cp stats top "
     "update"
 ).split()
 PROGRAM = {

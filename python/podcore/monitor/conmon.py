@@ -58,7 +58,8 @@ class Launch:
         log_path: the log, in the k8s-file format.
         log_size_max: bytes after which conmon begins the log anew; None for never.
         terminal: the container gets a pseudo-terminal.
-        stdin: its stdin stays open for an attached client, instead of being /dev/null.
+        stdin: its stdin stays open for an attached client, instead of being /dev/null, and is at
+            its end when the first one goes; that of a pseudo-terminal always stays open.
         place: called with the pid of the front process before that does anything, to move it to
             the monitors' cgroup.
         runtime_log: the file that ``--log`` among ``runtime_arguments`` names.
@@ -224,8 +225,9 @@ class Conmon:
         if launch.log_size_max is not None:
             argv += ("--log-size-max", str(launch.log_size_max))
         if launch.terminal:
+            # Its stdin is open anyway; with `-i` the first client that goes away would close it.
             argv.append("-t")
-        if launch.stdin:
+        elif launch.stdin:
             argv.append("-i")
         return argv
 

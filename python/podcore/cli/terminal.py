@@ -1,0 +1,44 @@
+"""The terminal of whoever called podcore: handed to a container as it is, and always taken back."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def stdin() -> int | bytes:
+    """Returns the descriptor of stdin; no bytes at all where the caller has closed it."""
+    return b"" if sys.stdin is None else sys.stdin.fileno()
+
+
+def is_terminal(descriptor: int | bytes) -> bool:
+    """Returns whether somebody types there."""
+    return isinstance(descriptor, int) and os.isatty(descriptor)
+
+
+def size() -> tuple[int, int] | None:
+    """Returns the lines and columns of the caller's terminal; None where there is none."""
+    for descriptor in (0, 1, 2):
+        try:
+            columns, lines = os.get_terminal_size(descriptor)
+        except OSError:
+            continue
+        return lines, columns
+    return None
+
+
+@contextmanager
+def raw(descriptor: int) -> Iterator[None]:
+    """Passes every key on as it is, Ctrl-C too, until the block is left for whatever reason."""
+    import termios
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor, termios.TCSANOW)
+        yield
+    finally:
+        try:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        except termios.error:
+            pass  # it was hung up: there is no terminal any more
