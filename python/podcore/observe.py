@@ -40,7 +40,7 @@ def observe(host: Host, record: ContainerRecord) -> Observation:
 
 
 def _process(host: Host, record: ContainerRecord) -> Process:
-    if record.init is None or not process.alive(record.init):
+    if record.init is None or not process.alive(record.init) or _is_stranger(host, record):
         return Process.GONE
     begun = record.state in _LIVE
     if not begun and awaits_start(host, record):
@@ -48,6 +48,19 @@ def _process(host: Host, record: ContainerRecord) -> Process:
     if host.cgroup(record.cgroup_path).frozen():
         return Process.FROZEN
     return Process.STARTED
+
+
+def _is_stranger(host: Host, record: ContainerRecord) -> bool:
+    """Whether its pid passed on within the tick that start times are counted in.
+
+    A process that somebody has moved elsewhere is no stranger as long as its monitor waits for it.
+    """
+    assert record.init is not None, "it is alive"
+    return (
+        not process.in_cgroup(record.init.pid, record.cgroup_path)
+        and _exit(host, record) is not Exit.PENDING
+        and not host.cgroup(record.cgroup_path).populated()
+    )
 
 
 def awaits_start(host: Host, record: ContainerRecord) -> bool:

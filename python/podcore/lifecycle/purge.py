@@ -102,9 +102,8 @@ def _end_workers(host: Host, record: ContainerRecord) -> None:
     Raises:
         StopTimeoutError: they are still there.
     """
+    # The monitor is among them; whoever has its pid and lacks its command line is somebody else.
     found = _workers(host, record)
-    if record.monitor is not None and record.monitor not in found:
-        found.append(record.monitor)
     _signal(found)
     # The container's own process may be among them: it bears the runtime's command line until it
     # executes its command. Where it was frozen before that, no signal ends it until it is thawed.
