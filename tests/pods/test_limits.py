@@ -58,13 +58,63 @@ def test_limits_are_set_for_pod_and_container_and_survive_stop_and_start(site, e
         pod.start()
         assert files(engine, pod.inspect().cgroup_path) == FILES
         assert files(engine, container.inspect().cgroup_path) == FILES
-        inside = sh(container, "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes pids/pids.max")
-        assert inside == f"{64 * MIB}\n50"
-        assert sh(free, "nproc") == "1"  # by the cpuset of its pod
+        names = [f"{kind}/{name}" for kind, wanted in FILES.items() for name in wanted]
+        inside = sh(container, f"cd /sys/fs/cgroup; cat {' '.join(names)}").split()
+        assert inside == [value for wanted in FILES.values() for value in wanted.values()]
+        assert sh(container, "nproc") == sh(free, "nproc") == "1"  # by the cpuset of its pod
         pod.stop(timeout=0, cleanup=True)
-    cgroup = engine.host.cgroup(pod.inspect().cgroup_path)
+    whole = engine.host.cgroup(pod.inspect().cgroup_path)
+    own = engine.host.cgroup(container.inspect().cgroup_path)
+    assert whole.exists()
+    container.remove()
+    assert not own.exists()
     pod.remove()
-    assert not cgroup.exists()
+    assert not whole.exists()
+
+
+@pytest.mark.parametrize("of", ["pod", "container"])
+def test_memory_and_swap_together_are_limited_where_the_kernel_counts_swap(site, engine, of):
+    top = engine.host.hierarchies.controllers["memory"]
+    if not os.path.exists(f"{top}/memory.memsw.limit_in_bytes"):
+        pytest.skip("this kernel does not count swap; kernel/test_hierarchies has its files")
+    limit = {"memory": "32m", "memory_swap": "48m"}
+    pod = engine.create_pod("web", **(limit if of == "pod" else {}))
+    container = add(site, pod, "app", **(limit if of == "container" else {}))
+    pod.start()
+    inspected = (pod if of == "pod" else container).inspect()
+    directory = engine.host.cgroup(inspected.cgroup_path).directory("memory")
+
+    def seen():
+        names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+        return [int(read(f"{directory}/{name}")) // MIB for name in names]
+
+    assert seen() == [32, 48]
+    # Both ways past the limit that holds: the order of the two writes is turned round.
+    (pod if of == "pod" else container).update(memory="64m", memory_swap="64m")
+    assert seen() == [64, 64]
+    (pod if of == "pod" else container).update(memory="16m", memory_swap="24m")
+    assert seen() == [16, 24]
+
+
+def test_cpu_time_beyond_the_limit_is_not_given(site, engine):
+    pod = engine.create_pod("web")
+    busy = add(site, pod, "busy", cpus=0.1, command=["/bin/sh", "-c", "while :; do :; done"])
+    pod.start()
+    directory = engine.host.cgroup(busy.inspect().cgroup_path).directory("cpu")
+
+    def throttled():
+        return int(
+            dict(line.split() for line in read(f"{directory}/cpu.stat").splitlines())[
+                "nr_throttled"
+            ]
+        )
+
+    eventually(lambda: throttled() >= 3, what="periods in which it had to wait")
+    before = busy.stats()
+    eventually(lambda: busy.stats().time - before.time > 1, what="a second")
+    after = busy.stats()
+    # A tenth of a CPU, and what a period may overlap.
+    assert after.cpu_seconds - before.cpu_seconds < 0.1 * (after.time - before.time) + 0.1
 
 
 def test_limits_of_what_runs_are_updated_and_stay(site, engine):
