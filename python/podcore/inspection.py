@@ -1,5 +1,6 @@
 """What ``inspect`` knows in podman's field names, ready for JSON, so that jq scripts port."""
 
+import functools
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -65,9 +66,13 @@ def rfc3339(seconds: float | None) -> str:
         return _NEVER
     # A float carries microseconds; more digits of it would be made up.
     whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
-    moment = datetime.fromtimestamp(whole, UTC)
     fraction = f".{micros:06d}".rstrip("0").rstrip(".")
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    return f"{_second(whole)}{fraction}Z"
+
+
+@functools.lru_cache(maxsize=256)
+def _second(whole: int) -> str:
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _state(container: ContainerInspect) -> dict[str, Any]:

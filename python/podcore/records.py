@@ -90,6 +90,10 @@ class PodRecord:
     removing: bool = False
 
 
+UNREAD = ContainerSpec()
+"""Stands in for the spec of a record that was only read for its state; it is never stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
     """A container as it is stored; the fields up to ``cgroup_path`` never change but ``limits``.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +19,7 @@ from podcore.model import (
     ContainerKind,
     ContainerSpec,
     ContainerStatus,
+    ContainerSummary,
     Finding,
     Limits,
     LogEntry,
@@ -147,6 +148,12 @@ class FakeContainer:
             log_path="/nowhere/log",
             cgroup_path="",
         )
+
+    def summary(self) -> ContainerSummary:
+        facts = self.inspect()
+        known = {one.name for one in fields(ContainerSummary)} - {"command", "labels"}
+        same = {name: getattr(facts, name) for name in known}
+        return ContainerSummary(**same, command=self.spec.command, labels=dict(self.spec.labels))
 
 
 @dataclass
@@ -308,11 +315,11 @@ class FakeEngine:
     def inspect_pods(self) -> list[PodInspect]:
         return [pod.inspect() for pod in self.made]
 
-    def inspect_containers(
+    def list_containers(
         self, pod: str | None = None, infra: bool = False
-    ) -> list[ContainerInspect]:
+    ) -> list[ContainerSummary]:
         pods = self.made if pod is None else [self.pod(pod)]
-        return [member.inspect() for one in pods for member in one.members]
+        return [member.summary() for one in pods for member in one.members]
 
     def container(self, reference: str) -> FakeContainer:
         pod_name, separator, name = reference.partition("/")

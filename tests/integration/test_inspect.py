@@ -1,10 +1,12 @@
 """What ``inspect`` says about real pods."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from integration.builders import add, new_pod
+from podcore import ContainerSummary
 from podcore.errors import NoSuchPodError
 
 
@@ -107,3 +109,16 @@ def test_the_inspections_of_all_at_once_say_what_those_of_each_one_do(site):
     assert [facts.id for facts in with_infra[2:]] == [pods[1].inspect().infra_container_id]
     with pytest.raises(NoSuchPodError):
         engine.inspect_containers("nope")
+
+    for chosen, infra in ((None, False), (None, True), ("db", False), ("db", True)):
+        lines = engine.list_containers(chosen, infra=infra)
+        facts = engine.inspect_containers(chosen, infra=infra)
+        assert [line.command for line in lines] == [one.spec.command for one in facts]
+        assert [line.labels for line in lines] == [one.spec.labels for one in facts]
+        same = {field.name for field in fields(ContainerSummary)} - {"command", "labels"}
+        for line, one in zip(lines, facts, strict=True):
+            assert {name: getattr(line, name) for name in same} == {
+                name: getattr(one, name) for name in same
+            }
+    with pytest.raises(NoSuchPodError):
+        engine.list_containers("nope")

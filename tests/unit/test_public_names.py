@@ -33,6 +33,7 @@ def parameters(callable_):
         ("Engine", "container", "reference"),
         ("Engine", "inspect_pods", ""),
         ("Engine", "inspect_containers", "pod infra"),
+        ("Engine", "list_containers", "pod infra"),
         ("Engine", "check", "repair"),
         ("Engine", "close", ""),
         ("Pod", "create_container", "name fields"),

@@ -42,7 +42,7 @@ def configure_list(parser: Parser) -> None:
 def run_list(context: "Context", options: Namespace) -> int:
     """Lists containers."""
     keep = filters.parse(options.filter, filters.CONTAINER)
-    found = context.engine.inspect_containers(options.pod, infra=options.infra)
+    found = context.engine.list_containers(options.pod, infra=options.infra)
     rows = [row for row in map(container_row, found) if keep(row)]
     if options.latest:
         rows = sorted(rows, key=_SORT["created"])[-1:]

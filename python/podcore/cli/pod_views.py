@@ -113,7 +113,7 @@ def exists(find: Callable[[], object]) -> int:
 
 def run_status(context: "Context", options: Namespace) -> int:
     """Shows the state of each container of a pod."""
-    rows = [container_row(facts) for facts in context.engine.inspect_containers(options.pod)]
+    rows = [container_row(facts) for facts in context.engine.list_containers(options.pod)]
     output.listing(rows, _STATUS_COLUMNS, context.format)
     return 0
 

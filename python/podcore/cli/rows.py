@@ -7,7 +7,7 @@ from podcore.cli import human
 from podcore.cli.output import Column
 
 if TYPE_CHECKING:
-    from podcore.model import ContainerInspect, PodInspect
+    from podcore.model import ContainerSummary, PodInspect
 
 SHORT = 12
 
@@ -33,7 +33,7 @@ def pod_row(facts: "PodInspect") -> dict[str, Any]:
     }
 
 
-def container_row(facts: "ContainerInspect") -> dict[str, Any]:
+def container_row(facts: "ContainerSummary") -> dict[str, Any]:
     """Returns what ``ps --json`` says of a container."""
     return {
         "Id": facts.id,
@@ -51,13 +51,13 @@ def container_row(facts: "ContainerInspect") -> dict[str, Any]:
         "StartedAt": human.rfc3339(facts.started),
         "ExitedAt": human.rfc3339(facts.finished),
         "Restarts": facts.restarts,
-        "Command": list(facts.spec.command),
-        "Labels": dict(facts.spec.labels),
+        "Command": list(facts.command),
+        "Labels": facts.labels,
         "IsInfra": facts.kind == "infra",
     }
 
 
-def _describe(facts: "ContainerInspect") -> str:
+def _describe(facts: "ContainerSummary") -> str:
     now = time.time()
     state = facts.state.value
     if state == "exited":

@@ -46,29 +46,45 @@ class Snapshot:
         )
 
 
-def snapshot(host: Host, pod: PodRecord) -> Snapshot:
+def snapshot(host: Host, pod: PodRecord, *, specs: bool = True) -> Snapshot:
     """Returns the pod and its containers as they are stored now.
+
+    Args:
+        host: where they are.
+        pod: which one.
+        specs: False leaves those of the containers unread, see ``View.containers``.
 
     Raises:
         PodRemovedError: it is gone.
     """
     with host.store.read() as view:
         found = view.pod(pod.id)
-        rows = view.containers(pod.id) if found is not None else ()
+        rows = view.containers(pod.id, specs=specs) if found is not None else ()
     if found is None:
         message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
         raise PodRemovedError(message)
     return _snapshot(found, rows)
 
 
-def snapshots(host: Host) -> list[Snapshot]:
-    """Returns all pods and their containers as they are stored at one moment."""
+def snapshots(host: Host, *, specs: bool = True) -> list[Snapshot]:
+    """Returns all pods and their containers as they are stored at one moment.
+
+    Args:
+        host: where they are.
+        specs: as for ``snapshot``.
+    """
     with host.store.read() as view:
         pods = view.pods()
-        rows = view.containers()
+        rows = view.containers(specs=specs)
+    return grouped(pods, rows)
+
+
+def grouped(pods: Iterable[PodRecord], rows: Iterable[ContainerRecord]) -> list[Snapshot]:
+    """Returns pods with their containers among those rows, each in the order given."""
     by_pod: dict[str, list[ContainerRecord]] = {pod.id: [] for pod in pods}
     for row in rows:
-        by_pod[row.pod_id].append(row)
+        if row.pod_id in by_pod:
+            by_pod[row.pod_id].append(row)
     return [_snapshot(pod, by_pod[pod.id]) for pod in pods]
 
 

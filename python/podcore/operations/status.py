@@ -49,7 +49,8 @@ def status(host: Host, pod: PodRecord) -> dict[str, ContainerStatus]:
     Raises:
         PodRemovedError: it is gone.
     """
-    return {record.id: record.state for record in true_records(host, snapshot(host, pod).members)}
+    taken = snapshot(host, pod, specs=False)
+    return {record.id: record.state for record in true_records(host, taken.members)}
 
 
 def pod_status(states: list[ContainerStatus]) -> PodStatus:
@@ -80,7 +81,7 @@ def state(host: Host, pod: PodRecord) -> PodStatus:
     Raises:
         PodRemovedError: it is gone.
     """
-    taken = snapshot(host, pod)
+    taken = snapshot(host, pod, specs=False)
     if taken.pod.removing:
         return PodStatus.ERROR
     return pod_status([record.state for record in true_records(host, taken.members)])
@@ -92,13 +93,13 @@ def inspect_pod(host: Host, pod: PodRecord) -> PodInspect:
     Raises:
         PodRemovedError: it is gone.
     """
-    taken = snapshot(host, pod)
+    taken = snapshot(host, pod, specs=False)
     return _describe_pod(taken, true_records(host, taken.members))
 
 
 def inspect_pods(host: Host) -> list[PodInspect]:
     """Returns all that is known of all pods, as one snapshot has them, in order of creation."""
-    taken = snapshots(host)
+    taken = snapshots(host, specs=False)
     now = iter(true_records(host, [row for one in taken for row in one.members]))
     return [_describe_pod(one, [next(now) for _ in one.members]) for one in taken]
 

@@ -14,7 +14,7 @@ from podcore.errors import (
     VolumeExistsError,
 )
 from podcore.names import short
-from podcore.records import ContainerRecord, PodRecord, VolumeRecord
+from podcore.records import UNREAD, ContainerRecord, PodRecord, VolumeRecord
 from podcore.specs import limits_to_json
 from podcore.store import rows
 from podcore.store.view import View
@@ -139,6 +139,7 @@ class Change(View):
         Raises:
             ContainerRemovedError: it is not there.
         """
+        assert record.spec is not UNREAD, "it was read to be looked at only"
         self._do(_SAVE_STATE, *rows.state_values(record), record.number)
         if not self._found():
             message = f"container `{record.name}` ({short(record.id)}) has been removed"

@@ -9,6 +9,7 @@ from typing import Any
 
 from podcore.model import ContainerKind, ContainerSpec, ContainerStatus
 from podcore.records import (
+    UNREAD,
     ContainerRecord,
     Dependency,
     Event,
@@ -114,6 +115,9 @@ class Config:
     dependencies: tuple[Dependency, ...]
 
 
+UNREAD_CONFIG = Config("", None, UNREAD, ())
+
+
 class Configs:
     """The configurations that were read last, by container id; safe to share between threads.
 
@@ -142,6 +146,22 @@ class Configs:
         """Forgets everything: what was read in a transaction that was undone is not true."""
         with self._lock:
             self._known.clear()
+
+
+def command_of(row: Row) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns the command and the labels of a row of (id, JSON of both, or None for none).
+
+    Raises:
+        DamagedRowError: it is not what was written.
+    """
+    identifier, command, labels = row
+    try:
+        return (
+            tuple(json.loads(command)) if command is not None else (),
+            dict(json.loads(labels)) if labels is not None else {},
+        )
+    except (ValueError, TypeError) as error:
+        raise DamagedRowError(f"the spec of container `{identifier}`: {error}") from error
 
 
 def spec_text(spec: ContainerSpec) -> tuple[str, str]:

@@ -1,0 +1,73 @@
+"""What ``ps`` shows: a line for each container, without reading their specs."""
+
+from podcore.backend import Host
+from podcore.errors import PodRemovedError
+from podcore.model import ContainerStatus, ContainerSummary
+from podcore.names import short
+from podcore.operations.snapshot import grouped
+from podcore.operations.status import true_records
+from podcore.records import ContainerRecord, PodRecord
+
+_DOWN = frozenset({ContainerStatus.EXITED, ContainerStatus.CONFIGURED})
+
+
+def list_containers(
+    host: Host, pod: PodRecord | None = None, *, infra: bool
+) -> list[ContainerSummary]:
+    """Returns a line for each container of a pod, or of all, as one snapshot has them.
+
+    Args:
+        host: where they are.
+        pod: None for all.
+        infra: infra containers too, each after those of its pod.
+
+    Returns:
+        Pod by pod, both in order of creation.
+
+    Raises:
+        PodRemovedError: the pod is gone.
+    """
+    which = None if pod is None else pod.id
+    with host.store.read() as view:
+        pods = view.pods() if which is None else [view.pod(which)]
+        rows = view.containers(which, specs=False)
+        commands = view.commands(which)
+    there = [one for one in pods if one is not None]
+    if pod is not None and not there:
+        message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
+        raise PodRemovedError(message)
+    chosen = [
+        (taken.pod, row)
+        for taken in grouped(there, rows)
+        for row in (*taken.members, taken.infra if infra else None)
+        if row is not None
+    ]
+    now = true_records(host, [row for _, row in chosen])
+    return [
+        _summary(owner, row, commands.get(row.id, ((), {})))
+        for (owner, _), row in zip(chosen, now, strict=True)
+    ]
+
+
+def _summary(
+    pod: PodRecord, now: ContainerRecord, words: tuple[tuple[str, ...], dict[str, str]]
+) -> ContainerSummary:
+    command, labels = words
+    return ContainerSummary(
+        id=now.id,
+        name=now.name,
+        pod_id=pod.id,
+        pod_name=pod.name,
+        kind=now.kind,
+        state=now.state,
+        pid=None if now.init is None or now.state in _DOWN else now.init.pid,
+        exit_code=now.exit_code,
+        reason=now.reason,
+        oom_killed=now.oom_killed,
+        created=now.created,
+        started=now.started,
+        finished=now.finished,
+        restarts=now.restarts,
+        command=command,
+        labels=labels,
+    )
