@@ -78,11 +78,19 @@ OPENING = """
 import sys
 import podcore
 from podcore.kernel import host
+from podcore.store import creation
+
+def wait():
+    print("ready", flush=True)
+    sys.stdin.readline()
 
 if boot := sys.argv[2]:
     host.boot_id = lambda: boot
-print("ready", flush=True)
-sys.stdin.readline()
+    wait()
+else:
+    # Each has seen that there is no database, before any of them makes one.
+    create = creation.create
+    creation.create = lambda *arguments: (wait(), create(*arguments))
 with podcore.Engine() as engine:
     if boot:
         engine.pod("web").start()
