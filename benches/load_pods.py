@@ -11,12 +11,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 
 from chaos import ground, soak
-from chaos.history import CONTRACT
 from floor import WORKERS, Floor
 from harness.rootfs import make_rootfs
 from harness.site import Site
 from load_table import Table, percentile
 from podcore import Engine, LockTable
+from podcore.testing.words import CONTRACT
 
 CALLERS = 8
 MEMBERS = 5
@@ -150,7 +150,7 @@ def one_pod(table: Table, seconds: float, runtime: str) -> None:
             process.join()
         with site.engine() as engine:
             breaches = [text for _, found in outcome for text in found]
-            breaches += ground.settled(site, engine)
+            breaches += ground.settled(engine)
     counts = [len(times) for times, _ in outcome]
     status = sorted(took for times, _ in outcome for verb, took in times if verb == "status")
     longest = max((took, verb) for times, _ in outcome for verb, took in times)

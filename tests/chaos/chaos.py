@@ -20,12 +20,17 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 
-from chaos import ground, history, worker
+from chaos import ground, worker
 from harness import leftovers, reaper
 from harness.polling import eventually
 from harness.rootfs import make_rootfs
 from harness.site import Site
 from podcore import Engine, PodcoreError
+from podcore.testing import history
+from podcore.testing.heartbeat import Beat, Heartbeat, lasting
+
+FORBIDDEN = ("StoreCorruptError", "UseAfterForkError")
+"""Errors of podcore's that no caller may see where nobody damages a database."""
 
 _STILL = """
 import sys
@@ -137,11 +142,11 @@ def settle(site: Site) -> list[str]:
     """Lets podcore put everything right, and returns what is wrong all the same."""
     with site.engine() as engine:
         engine.check(repair=True)
-        wrong = ground.settled(site, engine)
+        wrong = ground.settled(engine)
         if wrong:
             # A signal whose sender was killed may have ended a container after the check only.
             engine.check(repair=True)
-            wrong = ground.settled(site, engine)
+            wrong = ground.settled(engine)
         return wrong + _converge(engine)
 
 
@@ -188,9 +193,11 @@ def main() -> int:
     wrong: list[str] = []
     try:
         pids = _bystander(beside)
-        chaos.run(options.seconds, options.interval)
+        with Heartbeat() as heartbeat:
+            chaos.run(options.seconds, options.interval)
+            heartbeat.await_beat(time.monotonic())
         paths = [f"{base}/history/{name}" for name in sorted(os.listdir(f"{base}/history"))]
-        verdict = history.judge(*history.read(paths), worker.DEADLINES)
+        verdict = judge(paths, heartbeat.beats())
         print(verdict)
         killed = ", ".join(f"{number} {kind}" for kind, number in sorted(chaos.kills.items()))
         print(f"  killed: {killed}")
@@ -210,6 +217,24 @@ def main() -> int:
         return 1
     shutil.rmtree(base)
     return 0
+
+
+def judge(paths: list[str], beats: list[Beat]) -> history.Verdict:
+    """Judges the histories of all workers."""
+    calls, cut = history.read(paths)
+    verdict = history.judge(
+        calls, cut, worker.DEADLINES, lambda begun, ended: lasting(beats, begun, ended), FORBIDDEN
+    )
+    owns = [
+        lasting(beats, call.begun, call.ended) / (worker.DEADLINES[call.verb] + history.GRACE)
+        for call in calls
+    ]
+    work = sorted(beat.slowdown for beat in beats)
+    print(
+        f"  nearest to its deadline: {max(owns, default=0):.0%}; "
+        f"work took {work[len(work) // 2]:.1f} times as long as alone, {work[-1]:.1f} at worst"
+    )
+    return verdict
 
 
 def _bystander(site: Site) -> list[int | None]:

@@ -161,7 +161,7 @@ def run(site: Site, seconds: float, processes: int) -> tuple[int, Samples, list[
     for fd in (reading, writing):
         os.close(fd)
     with site.engine() as engine:
-        wrong += ground.settled(site, engine)
+        wrong += ground.settled(engine)
         if engine.pods():
             wrong.append("pods are left")
     return lives, samples, wrong

@@ -205,7 +205,7 @@ class Sweeper:
             if not verb.reached(engine):
                 return ["the verb's goal is not reached when it is repeated"]
             engine.check(repair=True)
-            return ground.settled(site, engine)
+            return ground.settled(engine)
 
     def _run(
         self, site: Site, name: str, inject: Sequence[str]

@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from chaos.history import Call, Model, Recorder, judge, read
 from harness import host
 from podcore import errors
+from podcore.report import Report
+from podcore.testing.heartbeat import Beat, Heartbeat, lasting
+from podcore.testing.history import Call, Model, Recorder, judge, read
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEED = "20260801"
@@ -109,22 +112,65 @@ def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_pa
     path = str(tmp_path / "0.jsonl")
     recorder = Recorder(path, 0)
     recorder.ok(recorder.invoke("start", "p"))
-    recorder.fail(recorder.invoke("stop", "p"), KeyError("x"), contract=False)
-    group = ExceptionGroup("two", [errors.ContainerStateError("x"), errors.InternalError("y")])
-    recorder.fail(recorder.invoke("pause", "p"), group, contract=True)
+    recorder.fail(recorder.invoke("stop", "p"), KeyError("x"))
+    causes = {"a": errors.ContainerStateError("x"), "b": errors.InternalError("y")}
+    failed = errors.PartialFailureError("two", causes, Report("pause", "p", "p", (), causes))
+    recorder.fail(recorder.invoke("pause", "p"), failed)
+    recorder.fail(recorder.invoke("status", "p"), errors.StoreCorruptError("z"))
     recorder.invoke("kill", "p")
 
     calls, cut = read([path])
-    judged = judge(calls, cut, dict.fromkeys(("start", "stop", "pause"), 60))
+    deadlines = dict.fromkeys(("start", "stop", "pause", "status"), 60)
+    judged = judge(calls, cut, deadlines, forbidden=["StoreCorruptError"])
 
     assert judged.cut == 1
-    assert [breach.split(":")[0] for breach in judged.breaches] == [
-        "stop p raised KeyError",
-        "pause p raised ExceptionGroup",
+    assert [breach.split(" with ")[0] for breach in judged.breaches] == [
+        "I19: stop p raised KeyError: 'x', which is no error of podcore's",
+        "I19: pause p raised InternalError: y, which is a bug",
+        "I19: status p raised StoreCorruptError",
     ]
 
 
-def test_a_call_that_outlives_its_deadline_is_a_breach():
-    late = Call("status", "p", 0.0, 9.0, {"type": "ok", "seen": []})
+LATE = Call("status", "p", 0.0, 9.0, {"type": "ok", "seen": []})
 
-    assert judge([late], 0, {"status": 5.0}).breaches == ["status p took 9.0 s"]
+
+def test_a_call_that_outlives_its_deadline_is_a_breach():
+    (breach,) = judge([LATE], 0, {"status": 5.0}).breaches
+
+    assert breach.startswith("I15: status p took 9.0 s, its deadline is 5 s")
+    assert judge([LATE], 0, {"status": 8.0}).breaches == []
+
+
+@pytest.mark.parametrize(
+    ("work", "seconds"),
+    [
+        (0.01, 9.0),  # as long as the processor was at it
+        (0.04, 2.25),  # four times as long
+        (100.0, 0.0009),  # everybody stood still
+    ],
+)
+def test_what_a_busy_machine_takes_is_not_the_call_s(work, seconds):
+    beats = []
+    begun = -1.0
+    while begun < 10:
+        beats.append(Beat(begun, begun + 0.05 + work, 0.01))
+        begun = beats[-1].ended
+
+    assert lasting(beats, 0.0, 9.0) == pytest.approx(seconds, rel=0.01)
+
+
+def test_time_without_a_beat_counts_in_full():
+    assert lasting([], 1.0, 4.0) == 3.0
+    assert lasting([Beat(0.0, 1.0, 0.01), Beat(4.0, 5.0, 0.01)], 1.0, 4.0) == 3.0
+
+
+def test_a_heart_beats_as_long_as_it_is_open():
+    with Heartbeat() as heartbeat:
+        begun = time.monotonic()
+        heartbeat.await_beat(begun)
+        beats = heartbeat.beats()
+
+    assert beats[-1].ended >= begun
+    assert all(beat.worked >= 0.005 for beat in beats)
+    assert heartbeat.beats()[: len(beats)] == beats
+    assert heartbeat.pid is None

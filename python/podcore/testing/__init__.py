@@ -1,7 +1,8 @@
 """What podcore is tested with, for those who test their own tooling on it.
 
 ``failpoints`` makes a process die or fail between any two steps of a verb, ``check_invariants``
-says what a crash may not leave behind, a ``Rig`` makes OCI runtimes that misbehave container by
+says what a crash may not leave behind, ``watch`` sees what a test does to all twenty invariants, a
+``Rig`` makes OCI runtimes that misbehave container by
 container, and ``fake_engine`` is an engine whose containers are simulated inside this process.
 None of it is imported by podcore itself.
 """
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
     from podcore.testing.invariants import check_invariants
     from podcore.testing.rig import Rig
     from podcore.testing.simulation import Behaviour, FakeContainers
+    from podcore.testing.watching import Watch, watch
 
 __all__ = [
     "Behaviour",
     "FakeContainers",
     "Rig",
+    "Watch",
     "check_invariants",
     "failpoints",
     "fake_engine",
+    "watch",
 ]
 
 _HOMES = {
@@ -31,6 +35,8 @@ _HOMES = {
     "Rig": "rig",
     "check_invariants": "invariants",
     "failpoints": "failures",
+    "Watch": "watching",
+    "watch": "watching",
 }
 
 

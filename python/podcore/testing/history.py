@@ -1,6 +1,6 @@
-"""A history of calls and the small model that it is checked against.
+"""A history of calls, and the small model that it is checked against: I6, I14, I15 and I19.
 
-Every worker appends lines of JSON to a file of its own: ``invoke`` before a call, ``ok`` or
+Every process appends lines of JSON to a file of its own: ``invoke`` before a call, ``ok`` or
 ``fail`` after it. One that is killed leaves an ``invoke`` without an end, which may have had its
 effect or not. All times are of the monotonic clock, which all processes share.
 """
@@ -9,11 +9,12 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from podcore.errors import PodcoreError
+from podcore.records import ContainerRecord
+from podcore.testing.words import complaints
 
 _RANKS = {
     "configured": 0,
@@ -26,12 +27,8 @@ _RANKS = {
 }
 """In one incarnation a container only ever goes up."""
 
-FORBIDDEN = {"InternalError", "LockOrderError", "UseAfterForkError", "StoreCorruptError"}
-"""Errors of podcore's that no caller may ever see here."""
-
-
-CONTRACT = (PodcoreError, TimeoutError)
-"""What podcore's verbs may raise."""
+GRACE = 1.0
+"""Seconds by which a call may miss its deadline."""
 
 
 class Recorder:
@@ -52,7 +49,7 @@ class Recorder:
         """Notes that a call returned, and what it saw."""
         self._note({"type": "ok", "call": call, "seen": seen or []})
 
-    def fail(self, call: int, error: BaseException, *, contract: bool) -> None:
+    def fail(self, call: int, error: BaseException) -> None:
         """Notes that a call raised; a group of errors is only as good as what is in it."""
         inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
         self._note(
@@ -61,8 +58,7 @@ class Recorder:
                 "call": call,
                 "error": type(error).__name__,
                 "inner": sorted({type(one).__name__ for one in inner}),
-                "text": "; ".join(map(str, (error, *inner)))[:2000],
-                "contract": contract and all(isinstance(one, CONTRACT) for one in inner),
+                "complaints": list(complaints(error)),
             }
         )
 
@@ -129,33 +125,65 @@ def read(paths: Iterable[str]) -> tuple[list[Call], int]:
     return sorted(calls, key=lambda call: call.ended), open_calls
 
 
-def judge(calls: Iterable[Call], cut: int, deadlines: dict[str, float]) -> Verdict:
+def judge(
+    calls: Iterable[Call],
+    cut: int,
+    deadlines: Mapping[str, float],
+    lasted: Callable[[float, float], float] = lambda begun, ended: ended - begun,
+    forbidden: Collection[str] = (),
+) -> Verdict:
     """Checks a history.
 
     Args:
         calls: in the order in which they ended.
         cut: how many were cut off.
-        deadlines: seconds by which a call of each verb must have ended.
+        deadlines: seconds by which a call of each verb must have ended, give or take ``GRACE``.
+        lasted: how many seconds lie between two moments; ``heartbeat.lasting`` leaves out those in
+            which the machine did not let anybody work.
+        forbidden: names of errors that nobody may have seen, besides those that are always bugs.
     """
     verdict = Verdict(cut=cut)
     model = Model()
     for call in calls:
         kind = call.end["type"]
         how = "ok" if kind == "ok" else str(call.end["error"])
-        for name in call.end.get("inner") or [""]:
+        inner = call.end.get("inner") or []
+        for name in inner or [""]:
             verdict.calls[call.verb, f"{how} {name}".rstrip()] += 1
+        if unwanted := sorted({how, *inner}.intersection(forbidden)):
+            said = ", ".join(unwanted)
+            verdict.breaches.append(f"I19: {call.verb} {call.target} raised {said}")
         seconds = call.ended - call.begun
         verdict.longest[call.verb] = max(seconds, verdict.longest.get(call.verb, 0.0))
-        if seconds > deadlines[call.verb]:
-            verdict.breaches.append(f"{call.verb} {call.target} took {seconds:.1f} s")
-        if kind == "fail" and (
-            not call.end["contract"] or FORBIDDEN.intersection([how, *call.end["inner"]])
-        ):
-            text = call.end["text"]
-            verdict.breaches.append(f"{call.verb} {call.target} raised {how}: {text}")
+        verdict.breaches += late(call, deadlines[call.verb], lasted)
+        said = f"{call.verb} {call.target} raised"
+        verdict.breaches += [f"I19: {said} {text}" for text in call.end.get("complaints", ())]
         for seen in call.end.get("seen", ()):
             verdict.breaches += model.see(call, seen)
     return verdict
+
+
+def late(call: Call, deadline: float, lasted: Callable[[float, float], float]) -> list[str]:
+    """Returns whether a call outlived its deadline (I15): a sentence, or nothing."""
+    seconds = call.ended - call.begun
+    if seconds <= deadline + GRACE:
+        return []
+    own = lasted(call.begun, call.ended)
+    if own <= deadline + GRACE:
+        return []
+    said = f"{call.verb} {call.target} took {seconds:.1f} s, its deadline is {deadline:g} s"
+    return [f"I15: {said} ({own:.1f} s without what the machine was too busy for)"]
+
+
+def seen_of(record: ContainerRecord) -> dict[str, Any]:
+    """Returns what the model wants to know of a container as it is true now."""
+    return {
+        "id": record.id,
+        "state": str(record.state),
+        "incarnation": record.incarnation,
+        "exit_code": record.exit_code,
+        "reason": record.reason,
+    }
 
 
 class Model:
@@ -174,16 +202,16 @@ class Model:
         key = seen["id"]
         rank = _RANKS.get(seen["state"])
         if rank is None:
-            return [f"{key[:12]} is {seen['state']}"]
+            return [f"I14: {key[:12]} is {seen['state']}"]
         if seen["state"] == "exited":
             code = seen["exit_code"]
             if code is None and not seen["reason"]:
-                found.append(f"{key[:12]} has no exit code and no reason why")
+                found.append(f"I6: {key[:12]} has no exit code and no reason why")
             if code is not None and not 0 <= code <= 255:
-                found.append(f"{key[:12]} has exit code {code}")
+                found.append(f"I6: {key[:12]} has exit code {code}")
             known = self._exits.setdefault((key, seen["incarnation"]), code)
             if known != code:
-                found.append(f"{key[:12]}: its exit code was {known}, now it is {code}")
+                found.append(f"I6: {key[:12]}: its exit code was {known}, now it is {code}")
         earlier = self._last.setdefault(key, [])
         for ended, before in reversed(earlier):
             if ended >= call.begun:
@@ -191,7 +219,7 @@ class Model:
             at, was = (seen["incarnation"], rank), (before["incarnation"], _RANKS[before["state"]])
             if at < was and not _undone(before, seen):
                 found.append(
-                    f"{key[:12]} was {before['state']} in incarnation {before['incarnation']}, "
+                    f"I14: {key[:12]} was {before['state']} in incarnation {before['incarnation']}, "
                     f"later {seen['state']} in {seen['incarnation']}"
                 )
             break
@@ -202,4 +230,5 @@ class Model:
 
 def _undone(before: dict[str, Any], seen: dict[str, Any]) -> bool:
     """Whether a create was taken back, which makes a container configured again."""
-    return before["incarnation"] == seen["incarnation"] and seen["state"] == "configured"
+    same = bool(before["incarnation"] == seen["incarnation"])
+    return same and bool(seen["state"] == "configured")
