@@ -15,6 +15,7 @@ from podcore.cli.pod_views import exists, show_objects
 from podcore.cli.rows import container_columns, container_row
 from podcore.cli.selection import FAILED, UsageError, containers
 from podcore.errors import NotFoundError, PodcoreError
+from podcore.names import SHORT
 
 if TYPE_CHECKING:
     from podcore.cli.context import Context
@@ -50,8 +51,9 @@ def run_list(context: "Context", options: Namespace) -> int:
         rows = [row for row in rows if row["State"] in _ALIVE]
     rows.sort(key=_SORT[options.sort])
     if options.quiet and context.format is None:
-        for row in rows:
-            output.line(row["Id"] if options.no_trunc else row["Id"][:12])
+        if rows:
+            length = None if options.no_trunc else SHORT
+            output.line("\n".join(row["Id"][:length] for row in rows))
         return 0
     columns = container_columns(full=options.no_trunc)
     output.listing(rows, columns, context.format, heading=not options.noheading)

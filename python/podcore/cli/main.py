@@ -3,6 +3,7 @@
 Only the module of the verb that was asked for is imported.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ NOUNS = {
     "bundle": ("podcore.cli.bundle", "look at OCI bundles"),
     "system": ("podcore.cli.system", "look after podcore's own state"),
 }
+_GARBAGE = 100_000  # new objects between two looks for cycles among them
 _ALIASES = {"ctr": "container"}
 # These work without the noun, as in podman.
 SHORTCUTS = (
@@ -87,6 +89,9 @@ def main(argv: Sequence[str]) -> int:
     2: the command line can't be read. 125: everything else. ``run`` and ``exec`` return the
     command's code, 126 or 127 where it could not be run.
     """
+    # What is made of thousands of rows is needed to the end: no use to look through it again and
+    # again for what could be freed.
+    gc.set_threshold(_GARBAGE)
     try:
         return _dispatch(argv)
     except SystemExit as leaving:
