@@ -146,8 +146,9 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     failpoint("create.after-attempt")
     home.make_if_missing(places, record)
     log_file.prepare(places.log(record.id))
-    # Only the exit file of this incarnation means anything from here on.
-    remove_tree(places.persist(record.id, record.incarnation - 1))
+    if record.incarnation > 1:
+        # Only the exit file of this incarnation means anything from here on.
+        remove_tree(places.persist(record.id, record.incarnation - 1))
     make_directory(places.persist(record.id, record.incarnation))
     if joined.shm_of is not None:
         joined = replace(joined, shm_path=lend(places, record, joined.shm_of))

@@ -21,7 +21,7 @@ from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.model import ContainerStatus
 from podcore.names import short
-from podcore.observe import awaits_start, truth
+from podcore.observe import truth
 from podcore.records import ContainerRecord, PodRecord, Verb
 
 _SATISFIES = frozenset({ContainerStatus.RUNNING})
@@ -121,12 +121,15 @@ def _start_held(held: Held) -> Course[None]:
 
 
 def _has_no_effect(held: Held) -> bool:
-    """Whether the runtime reported success although the container still waits for its start."""
+    """Whether the runtime reported success although the container still waits for its start.
+
+    Both runtimes leave a FIFO until then.
+    """
     record = held.record
+    directory = held.host.runtime(record.oci_runtime).state_directory(record.id)
     return (
         record.init is not None
-        and awaits_start(held.host, record)
-        and os.path.exists(held.host.runtime(record.oci_runtime).state_directory(record.id))
+        and os.path.exists(f"{directory}/exec.fifo")
         and process.alive(record.init)
     )
 

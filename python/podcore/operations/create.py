@@ -196,6 +196,8 @@ def _edges(
 ) -> dict[str, list[str]]:
     """Returns the ids that each new container depends on; what is unknown stays as it was given."""
     edges: dict[str, list[str]] = {}
+    # A name wins over all else that a reference may be; `resolve` looks at every container.
+    by_name = {name: key for key, name in everything}
     for key, spec in named:
         wanted = list(spec.depends_on)
         wanted += [
@@ -205,6 +207,9 @@ def _edges(
         ]
         found: dict[str, None] = {}
         for reference in wanted:
+            if reference in by_name:
+                found[by_name[reference]] = None
+                continue
             try:
                 found[resolve(reference, everything, "container", f"pod `{pod.name}`")] = None
             except NoSuchContainerError:

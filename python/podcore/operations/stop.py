@@ -141,11 +141,13 @@ class _StopPlan:
         self._host = host
         self._batch = batch
         self._cleanup = cleanup
-        self._begin = lifecycle_stop.beginning(timeout)
+        self._beginning = lifecycle_stop.beginning(timeout)
         self._keep = keep
         self._members = {member.id: member for member in taken.members}
+        # One that runs by its row is looked at when it is told to stop, under its lock.
         self._now: Mapping[str, ContainerRecord] = {
-            member.id: truth(host, member) for member in taken.members
+            member.id: member if member.state in STOPPABLE else truth(host, member)
+            for member in taken.members
         }
         self._traversal = taken.graph().traversal(reverse=True)
         self._ready: deque[str] = deque(self._traversal.ready())
@@ -181,6 +183,12 @@ class _StopPlan:
     def _job(self, key: str, kind: str, part: Part) -> Job:
         self._under_way += 1
         return Job(key, kind, part)
+
+    def _begin(self, held: Held) -> Course[Stopping | Step]:
+        begun = yield from self._beginning(held)
+        if isinstance(begun, Step) and self._cleanup:
+            yield from lifecycle_stop.cleaning_up(held)
+        return begun
 
     def _settle(self, held: Held) -> Course[Step]:
         """Releases a container that died by itself, if asked; that it did is committed by now.

@@ -160,10 +160,7 @@ class _FakeRuntime(Runc):
         return self._world.state(container_id)
 
     def state_directory(self, container_id: str) -> str:
-        state = self._world.state(container_id)
-        if state is None:
-            return f"{self._base}/none"
-        return f"{self._base}/{'created' if state.status == 'created' else 'started'}"
+        return f"{self._base}/{self._world.stage(container_id)}"
 
     def purge(self, container_id: str) -> None:
         self._world.forget(container_id)

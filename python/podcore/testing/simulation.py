@@ -121,6 +121,13 @@ class FakeContainers:
         status = "paused" if one.frozen else one.status
         return RuntimeState(status, None if status == "stopped" else one.pid)
 
+    def stage(self, container_id: str) -> str:
+        """Returns ``created`` or ``started``, or ``none`` of a container that the runtime forgot."""
+        one = self._by_container.get(container_id)
+        if one is None:
+            return "none"
+        return "created" if one.status == "created" and not one.frozen else "started"
+
     def forget(self, container_id: str) -> None:
         """Is the runtime's delete."""
         with self._lock:
