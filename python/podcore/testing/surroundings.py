@@ -18,6 +18,7 @@ from podcore.model import RootfsMode
 from podcore.names import short
 from podcore.operations.status import true_records
 from podcore.operations.system.listing import names
+from podcore.operations.system.orphans import told
 from podcore.records import ContainerRecord, ProcessIdentity
 
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -124,7 +125,7 @@ def left(host: Host, before: Surroundings, now: Surroundings, memory: int) -> It
     if now.memory - before.memory > memory:
         yield f"I11: {(now.memory - before.memory) >> 20} MiB more memory"
     rows = now.pods.union(now.containers)
-    ours = rows.union(before.pods, before.containers, _told(host, before.event))
+    ours = rows.union(before.pods, before.containers, told(host, before.event))
     for what, paths in (("mount", now.mounts), ("cgroup", now.cgroups)):
         for path in sorted(paths):
             ids = _ID.findall(path)
@@ -169,16 +170,6 @@ def _bystander(was: ContainerRecord, now: ContainerRecord | None) -> Iterator[st
         before, after = getattr(was, field), getattr(now, field)
         if before != after:
             yield f"{said} had the {field} {before}, now it has {after}"
-
-
-def _told(host: Host, after: int) -> set[str]:
-    """Returns the ids that events since then are about, of what is gone too."""
-    found: set[str] = set()
-    with host.store.read() as view:
-        while events := view.events(after):
-            found.update(event.id for event in events)
-            after = events[-1].number
-    return found
 
 
 def _descriptors() -> Counter[str]:

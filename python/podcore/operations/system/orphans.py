@@ -175,10 +175,11 @@ def _kill(one: ProcessIdentity) -> None:
 def _cgroups(host: Host, owners: set[str], strangers: set[str]) -> Iterator[Trace]:
     """Yields the cgroups of pods and containers, those of containers first.
 
-    Engines may share a parent of cgroups: what another engine's monitors serve, and what nothing
-    else here knows of, is left alone.
+    Engines may share a parent of cgroups: what another engine's monitors serve is left alone, and
+    so is what neither a trace here nor an event of this engine's knows of.
     """
     parent = host.places.cgroup_parent
+    known: set[str] | None = None
     pods = dict.fromkeys(
         name
         for top in host.hierarchies.tops
@@ -195,13 +196,31 @@ def _cgroups(host: Host, owners: set[str], strangers: set[str]) -> Iterator[Trac
             }
         )
         ours = pod in owners or not owners.isdisjoint(members)
-        if not ours and (members or pod in strangers):
+        if not ours:
+            known = told(host) if known is None else known
+            ours = pod in known or not known.isdisjoint(members)
+        if not ours:
             continue
         for member in members:
             if member not in strangers:
                 yield _cgroup(host, member, f"{parent}/{pod}/{member}")
-        if ours and strangers.isdisjoint(members):
+        if strangers.isdisjoint((pod, *members)):
             yield _cgroup(host, pod, f"{parent}/{pod}")
+
+
+def told(host: Host, after: int = 0) -> set[str]:
+    """Returns the ids of what the log of events tells of, though it may be gone.
+
+    Args:
+        host: of the engine.
+        after: the number of the last event that does not matter.
+    """
+    found: set[str] = set()
+    with host.store.read() as view:
+        while events := view.events(after):
+            found.update(event.id for event in events)
+            after = events[-1].number
+    return found
 
 
 def _cgroup(host: Host, owner: str, path: str) -> Trace:
