@@ -34,6 +34,11 @@ test: ## Run all tests on real runtimes, and the answers of the benchmarks (sets
 	$(PYTEST) tests
 	$(PYTEST) benches --benchmark-disable
 
+.PHONY: full
+full: ## Run the tests of pods at their full size: 1000 execs in one container, not 40
+	@$(READY)
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/pods --timeout=600
+
 .PHONY: bench
 bench: ## Measure everything beside its peers; print a table of ratios, keep the JSON in .benchmarks/
 	@scripts/set-up system venv=build,test,bench extension

@@ -74,3 +74,24 @@ def test_a_user_s_files_are_looked_up_inside(site):
     error = caught.value.errors[container.id]
     assert isinstance(error, podcore.InvalidArgumentError)
     assert "user `canary`" in str(error)
+
+
+def test_what_podcore_tells_a_runtime_can_not_be_taken_for_a_flag(site):
+    """``--`` stands before every id, on real command lines."""
+    real, wrapper, log = shutil.which(site.runtime), f"{site.base}/{site.runtime}", f"{site.base}/l"
+    with open(wrapper, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {log}\nexec {real} "$@"\n')
+    os.chmod(wrapper, 0o755)
+    pod = site.engine(oci_runtime=wrapper).create_pod("web", share=())
+    container = pod.create_container("app", rootfs=site.rootfs, command=["/bin/sleep", "600"])
+    pod.start()
+    assert container.exec(["/bin/true"]).exit_code == 0
+    pod.stop(timeout=0, cleanup=True)
+    pod.remove()
+    with open(log, encoding="utf-8") as file:
+        calls = [line.split() for line in file if container.id in line.split()]
+    # conmon writes the command line of a create; the id is of podcore's own making there as here.
+    own = [words for words in calls if "create" not in words]
+    assert {"start", "exec"} <= {word for words in own for word in words}
+    for words in own:
+        assert words[words.index(container.id) - 1] == "--", words

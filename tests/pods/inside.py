@@ -8,7 +8,7 @@ from harness.polling import eventually
 SLEEP = ["/bin/sleep", "1000"]
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-"""Whether to repeat things as often as a user would in days, which takes minutes."""
+"""Whether to repeat things as often as a user would in days, which takes minutes: `make full`."""
 
 
 def add(site, pod, name, **fields):

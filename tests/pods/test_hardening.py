@@ -16,6 +16,7 @@ import shutil
 import pytest
 
 import podcore
+from harness import host
 from podcore.bundle import hardening
 from podcore.oci import discovery
 from pods.inside import add, namespaces, proc_file, sh
@@ -82,6 +83,83 @@ def test_the_strict_profile_from_inside(site):
     own = namespaces(os.getpid())
     theirs = namespaces(container.pid)
     assert not [kind for kind in own if own[kind] == theirs[kind]]
+
+
+def test_a_monitor_owes_nothing_to_whoever_called(site, monkeypatch):
+    """Of ``reliability.md`` 5.4: environment, stdio, session, directory, out-of-memory score."""
+    monkeypatch.setenv("LD_PRELOAD_OF_MINE", "x")
+    monkeypatch.chdir(site.base)
+    engine = site.engine()
+    pod = engine.create_pod("web")
+    plain = add(site, pod, "plain")
+    first = add(site, pod, "first", oom_score_adj=500)
+    pod.start()
+    with open("/proc/self/oom_score_adj", encoding="ascii") as file:
+        mine = file.read()
+    # conmon may protect itself from the kernel's choice; what it starts must not be protected.
+    assert proc_file(plain, "oom_score_adj") == mine
+    assert proc_file(first, "oom_score_adj") == "500\n"
+    with engine.host.store.read() as view:
+        monitor = view.container(plain.id).monitor.pid
+    assert os.getsid(monitor) == monitor
+    assert os.readlink(f"/proc/{monitor}/cwd") != site.base
+    assert {os.readlink(f"/proc/{monitor}/fd/{fd}") for fd in (0, 1, 2)} == {"/dev/null"}
+    names = {item.partition("=")[0] for item in host.read_proc(monitor, "environ").split("\0")}
+    assert names <= {"", "PATH", "LC_ALL", "_OCI_SYNCPIPE", "_OCI_STARTPIPE"}
+    assert not [name for name in sh(plain, "env").splitlines() if "OF_MINE" in name]
+
+
+@pytest.mark.runtimes("runc")
+def test_what_users_call_things_moves_no_terminal(site):
+    evil = "\x1b]0;evil\x07\x9b2J\r\n"
+    pod = site.engine().create_pod("web", labels={"note": evil})
+    add(site, pod, "app", labels={"note": evil}, env={"NOTE": evil}, command=["/bin/echo", evil])
+    for argv in (
+        ("pod", "inspect", "web"),
+        ("inspect", "web/app"),
+        ("ps", "--all", "--json"),
+        ("ps", "--all", "--no-trunc"),
+        ("pod", "ps", "--format", "{{.Labels}}"),
+    ):
+        shown = site.cli(*argv).stdout
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown), (argv, shown)
+    labels = json.loads(site.cli("inspect", "web/app").stdout)[0]["Config"]["Labels"]
+    assert labels == {"note": evil}
+
+
+def test_a_volume_or_copy_never_reaches_the_host_through_a_link(site):
+    """Where the rootfs is hostile from the start, not only once its container runs."""
+    rootfs = f"{site.base}/rootfs"
+    shutil.copytree(site.rootfs, rootfs, symlinks=True)
+    outside = f"{site.base}/outside"
+    os.mkdir(outside)
+    with open(f"{outside}/canary", "w", encoding="utf-8") as file:
+        file.write("host")
+    os.symlink(outside, f"{rootfs}/data")
+    os.symlink(f"{outside}/canary", f"{rootfs}/root/link")
+    shutil.rmtree(f"{rootfs}/srv", ignore_errors=True)
+    os.symlink("../../../../../../../../.." + outside, f"{rootfs}/srv")
+    engine = site.engine()
+    pod = engine.create_pod("web")
+    mounting = [
+        podcore.Mount(type="volume", source="one", target="/data"),
+        podcore.Mount(type="volume", source="two", target="/srv"),
+    ]
+    for mount in mounting:
+        try:
+            add(site, pod, mount.source, rootfs=rootfs, mounts=[mount]).start()
+        except podcore.PodcoreError:
+            pass  # to refuse it is as right as to mount it inside
+    app = add(site, pod, "app", rootfs=rootfs)
+    for path in ("/data/canary", "/root/link", "/srv/canary"):
+        with pytest.raises(podcore.InvalidArgumentError):
+            app.copy_out(path, f"{site.base}/stolen")
+    app.start()
+    with pytest.raises(podcore.InvalidArgumentError):
+        app.copy_out("/root/link", f"{site.base}/stolen")
+    assert sorted(os.listdir(outside)) == ["canary"]
+    volumes = [volume.path for volume in engine.volumes.list()]
+    assert [os.listdir(path) for path in volumes] == [[]] * len(volumes)
 
 
 def test_an_id_is_no_path_to_other_directories(site):
