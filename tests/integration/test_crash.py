@@ -17,7 +17,7 @@ import podcore
 from harness import host
 from harness.bare import kill_hard
 from harness.polling import eventually
-from integration.builders import add, await_ready, new_pod, outcomes, states
+from integration.builders import POLITE, add, await_ready, new_pod, outcomes, states
 from podcore.kernel import host as kernel_host
 from podcore.kernel import mounts, process
 from podcore.testing import check_invariants
@@ -117,8 +117,10 @@ def test_a_killed_start_is_finished_by_the_next_one_and_leaves_no_orphan(
 ):
     engine = site.engine(oci_runtime=stand.path)
     pod = new_pod(site, engine=engine)
-    add(site, pod, "base")
-    add(site, pod, "top", "base")
+    members = [
+        add(site, pod, "base", command=POLITE),
+        add(site, pod, "top", "base", command=POLITE),
+    ]
     stand.at(place)
     call = caller("start")
     standing = stand.standing()
@@ -132,6 +134,7 @@ def test_a_killed_start_is_finished_by_the_next_one_and_leaves_no_orphan(
     assert report.ok
     assert states(pod) == {"base": "running", "top": "running"}
     eventually(lambda: not os.path.exists(f"/proc/{standing}"), what="the end of the old runtime")
+    await_ready(*members)
     assert len(monitors(site)) == 2
     assert of_the_site(site, "start") == []
     assert check_invariants(engine) == []

@@ -161,12 +161,15 @@ def test_half_a_line_is_a_protocol_error(fake: Fake, launch: Launch) -> None:
 
 def test_an_endless_answer_is_cut_off(fake: Fake, launch: Launch) -> None:
     with pytest.raises(MonitorProtocolError, match="more than 65536 bytes"):
-        fake("while True: os.write(sync, b'x' * 65536)").launch(launch, Deadline.after(30))
+        # Some 13 MB, and only then the end of the line.
+        fake("for n in range(200): os.write(sync, b'x' * 65536)\nos.write(sync, b'\\n')").launch(
+            launch, Deadline.after(30)
+        )
 
 
 def test_silence_ends_at_the_deadline(fake: Fake, launch: Launch) -> None:
     with pytest.raises(OCIRuntimeTimeoutError, match="container `box` took too long"):
-        fake("time.sleep(1000)").launch(launch, Deadline.after(0.5))
+        fake("time.sleep(30)").launch(launch, Deadline.after(0.5))
 
 
 def test_half_a_line_and_silence_end_at_the_deadline(fake: Fake, launch: Launch) -> None:

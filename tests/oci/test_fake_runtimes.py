@@ -107,12 +107,12 @@ def test_a_child_that_keeps_the_output_open_is_not_waited_for(fake: Fake, log: s
 @pytest.mark.parametrize("verb", ["start", "pause", "resume", "delete"])
 def test_every_verb_has_a_deadline(fake: Fake, log: str, verb: str) -> None:
     with pytest.raises(OCIRuntimeTimeoutError):
-        getattr(fake("sleep 1000"), verb)(ID, log=log, timeout=0.1)
+        getattr(fake("sleep 30"), verb)(ID, log=log, timeout=0.1)
 
 
 def test_state_has_a_deadline_too(fake: Fake, log: str) -> None:
     with pytest.raises(OCIRuntimeTimeoutError):
-        fake("sleep 1000").state(ID, log=log, timeout=0.1)
+        fake("sleep 30").state(ID, log=log, timeout=0.1)
 
 
 def test_what_only_stderr_says_is_quoted(fake: Fake, log: str) -> None:
