@@ -271,6 +271,24 @@ def test_stats_are_numbers_that_move(site, engine):
     assert whole.time >= used.time
 
 
+def test_pressure_is_told_where_the_kernel_measures_it(site, engine):
+    """Also beside cgroup v1: runtimes put containers into the v2 that is mounted there, too."""
+    unified = engine.host.hierarchies.unified
+    kinds = [
+        kind for kind in ("cpu", "memory", "io") if os.path.exists(f"{unified}/{kind}.pressure")
+    ]
+    if not kinds:
+        pytest.skip("this kernel measures no pressure; kernel/test_hierarchies has its files")
+    pod = engine.create_pod("web", share=())
+    script = "while :; do :; done & while :; do :; done & while :; do :; done & wait"
+    busy = add(site, pod, "busy", cpus=0.5, command=["/bin/sh", "-c", script])
+    pod.start()
+    assert list(busy.stats().pressure) == list(pod.stats().pressure) == kinds
+    # Three that share a half wait all the time; the figure is an average of ten seconds.
+    eventually(lambda: busy.stats().pressure["cpu"] > 1, timeout=60, what="tasks that wait")
+    assert all(0 <= share <= 100 for share in pod.stats().pressure.values())
+
+
 @pytest.mark.runtimes("runc")
 def test_the_weight_of_block_io_is_set_or_refused_by_name(site, engine):
     pod = engine.create_pod("web")
