@@ -33,6 +33,19 @@ impl Rows {
         }
     }
 
+    /// Returns rows of which is known already where they begin, and all targets.
+    ///
+    /// # Panics
+    ///
+    /// When the last offset is not the number of targets.
+    pub fn copied(offsets: &[u32], targets: &[u32]) -> Self {
+        assert_eq!(offsets.last().map(|&end| end as usize), Some(targets.len()));
+        Self {
+            offsets: offsets.to_vec(),
+            targets: targets.to_vec(),
+        }
+    }
+
     /// Appends a target to the row that is being written.
     #[inline]
     pub fn push(&mut self, target: u32) {
@@ -93,6 +106,20 @@ impl Rows {
     pub fn row(&self, node: u32) -> &[u32] {
         let node = node as usize;
         &self.targets[self.offsets[node] as usize..self.offsets[node + 1] as usize]
+    }
+
+    /// Asks for the memory that says where a row is.
+    #[inline]
+    pub(super) fn prefetch_offset(&self, node: u32, prefetch: impl Fn(&u32)) {
+        prefetch(&self.offsets[node as usize]);
+    }
+
+    /// Asks for the memory of a row.
+    #[inline]
+    pub(super) fn prefetch_row(&self, node: u32, prefetch: impl Fn(&u32)) {
+        if let Some(first) = self.targets.get(self.offsets[node as usize] as usize) {
+            prefetch(first);
+        }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {

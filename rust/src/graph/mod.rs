@@ -35,6 +35,19 @@ impl Graph {
     /// The cycles worth telling, by their first node: every self-dependency, and in every tangle
     /// of nodes that reach each other the shortest cycle through the first of them.
     pub fn new(dependencies: Rows) -> Result<Self, Vec<Cycle>> {
+        Self::with_prefetch(dependencies, |_| ())
+    }
+
+    /// As `new`, with a way to ask for the memory of a number before it is read, which safe code
+    /// lacks.
+    ///
+    /// # Errors
+    ///
+    /// As `new`.
+    pub fn with_prefetch(
+        dependencies: Rows,
+        prefetch: impl Fn(&u32) + Copy,
+    ) -> Result<Self, Vec<Cycle>> {
         if let Some(levels) = order::levels_at_once(&dependencies) {
             return Ok(Self {
                 dependencies,
@@ -43,7 +56,7 @@ impl Graph {
             });
         }
         let dependents = dependencies.transposed();
-        match order::levels_of_any(&dependencies, &dependents) {
+        match order::levels_of_any(&dependencies, &dependents, prefetch) {
             Ok(levels) => Ok(Self {
                 dependencies,
                 dependents: dependents.into(),

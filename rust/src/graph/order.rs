@@ -6,7 +6,14 @@ use super::csr::Rows;
 use super::spare;
 
 /// How many nodes are few.
-const FEW: usize = 32;
+const FEW: usize = 16;
+/// From how many nodes on a walk waits for memory, so that asking for it early is worth it.
+const FAR: usize = 1 << 15;
+/// How many places ahead of a walk it is asked for where a row is, for the row, and for what is
+/// missing of the nodes in it.
+const OFFSET_AHEAD: usize = 24;
+const ROW_AHEAD: usize = 16;
+const MISSING_AHEAD: usize = 8;
 
 /// The nodes of an acyclic graph by level, and in each level by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +77,7 @@ impl Drop for Levels {
 pub(super) fn levels_at_once(dependencies: &Rows) -> Option<Levels> {
     let count = dependencies.len();
     if count <= FEW {
-        let mut level = [0; FEW];
-        let level = &mut level[..count];
-        let known = level_ordered(dependencies, level) || level_few(dependencies, level);
-        return known.then(|| Levels::from_level_of_each(level));
+        return levels_of_few(dependencies);
     }
     let mut level = spare::take_zeros(count);
     let levels =
@@ -85,54 +89,76 @@ pub(super) fn levels_at_once(dependencies: &Rows) -> Option<Levels> {
 /// Writes the level of each node; returns false when one depends on a node of no smaller number.
 fn level_ordered(dependencies: &Rows, level: &mut [u32]) -> bool {
     for (node, row) in dependencies.iter().enumerate() {
-        let (before, own) = level.split_at_mut(node);
+        let mut own = 0;
         for &dependency in row {
-            let Some(below) = before.get(dependency as usize) else {
+            if dependency as usize >= node {
                 return false;
-            };
-            own[0] = own[0].max(below + 1);
+            }
+            own = own.max(level[dependency as usize] + 1);
         }
+        level[node] = own;
     }
     true
 }
 
-/// Writes the level of each of few nodes; returns false when there is a cycle.
+/// Returns the levels of few nodes; None when there is a cycle.
 ///
-/// Sets of nodes are bits here: for so few it costs less to look at all nodes once for each level
-/// than to make room for anything.
-fn level_few(dependencies: &Rows, level: &mut [u32]) -> bool {
-    let mut needed = [0_u64; FEW];
+/// Sets of nodes are bits here: for so few it costs less to look at all that are left once for
+/// each level than to make room for anything.
+fn levels_of_few(dependencies: &Rows) -> Option<Levels> {
+    let count = dependencies.len();
+    let mut needed = [0_u32; FEW];
     for (needed, row) in needed.iter_mut().zip(dependencies.iter()) {
         for &dependency in row {
             *needed |= 1 << dependency;
         }
     }
-    let all = (1_u64 << level.len()) - 1;
-    let (mut done, mut current) = (0, 0);
-    while done != all {
-        let mut ready = 0;
-        for (node, (own, needed)) in level.iter_mut().zip(needed).enumerate() {
-            if done >> node & 1 == 0 && needed & !done == 0 {
-                ready |= 1 << node;
-                *own = current;
-            }
+    let (mut order, mut begins) = ([0; FEW], [0; FEW + 1]);
+    let (mut placed, mut levels) = (0, 0);
+    let mut waiting = (1_u32 << count) - 1;
+    while waiting != 0 {
+        let (before, mut left) = (placed, waiting);
+        begins[levels] = before as u32;
+        levels += 1;
+        let mut still_waiting = waiting;
+        while left != 0 {
+            let node = left.trailing_zeros();
+            left &= left - 1;
+            let ready = needed[node as usize % FEW] & waiting == 0;
+            // As in `levels_of_any`: written in any case, counted only when it is ready.
+            order[placed % FEW] = node;
+            placed += usize::from(ready);
+            still_waiting ^= u32::from(ready) << node;
         }
-        if ready == 0 {
-            return false;
+        if placed == before {
+            return None;
         }
-        done |= ready;
-        current += 1;
+        waiting = still_waiting;
     }
-    true
+    begins[levels] = count as u32;
+    let mut order_and_begins = Vec::with_capacity(count + levels + 1);
+    order_and_begins.extend_from_slice(&order[..count]);
+    order_and_begins.extend_from_slice(&begins[..=levels]);
+    Some(Levels {
+        order_and_begins,
+        count,
+    })
 }
 
 /// Returns the levels of any graph, by Kahn's algorithm.
 ///
+/// `prefetch` asks for the memory of a number.
+///
 /// # Errors
 ///
 /// Which nodes are on a cycle or depend on one, when there is a cycle.
-pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Levels, Vec<bool>> {
+pub(super) fn levels_of_any(
+    dependencies: &Rows,
+    dependents: &Rows,
+    prefetch: impl Fn(&u32) + Copy,
+) -> Result<Levels, Vec<bool>> {
     let count = dependencies.len();
+    let far = count >= FAR;
     // Of a node in the queue or behind it nothing is missing; its level takes the place.
     let mut missing = spare::take(count);
     missing.extend(dependencies.iter().map(|row| row.len() as u32));
@@ -148,6 +174,21 @@ pub(super) fn levels_of_any(dependencies: &Rows, dependents: &Rows) -> Result<Le
         if next == level_end {
             level_end = end;
             level += 1;
+        }
+        if far {
+            // What is not in the queue yet stands there as 0, or as a node that was not counted.
+            if let Some(&later) = queue.get(next + OFFSET_AHEAD) {
+                dependents.prefetch_offset(later, prefetch);
+            }
+            if let Some(&later) = queue.get(next + ROW_AHEAD) {
+                dependents.prefetch_row(later, prefetch);
+                prefetch(&missing[later as usize]);
+            }
+            if next + MISSING_AHEAD < end {
+                for &dependent in dependents.row(queue[next + MISSING_AHEAD]) {
+                    prefetch(&missing[dependent as usize]);
+                }
+            }
         }
         let node = queue[next];
         next += 1;

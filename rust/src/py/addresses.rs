@@ -9,111 +9,117 @@ pub(super) const NOT_FOUND: u32 = u32::MAX;
 
 /// Numbers of objects by address.
 ///
+/// Memory is divided into stretches, and these into granules. Each stretch in which an object
+/// begins has a page in this table, with a place for every granule, so that objects made one after
+/// the other are looked up one beside the other, and in one step. Objects for which that would
+/// take too much room are hashed.
+///
 /// A table that is not there finds nothing, and an object that shares its place with a later one
 /// is not found: what is not found here is looked up by content.
 #[derive(Debug, Default)]
 pub(super) struct AddressTable {
-    /// Where the objects are close together there is a place for every granule of memory, so that
-    /// objects made one after the other are looked up one beside the other, and in one step.
+    /// The places of all pages. The first page stands for every stretch without objects.
     ///
-    /// The number plus one, and in which part of the granule the object begins; 0 where none does.
+    /// In a place: the number plus one, and in which part of the granule the object begins; 0
+    /// where none does.
     places: Vec<u32>,
-    /// The address of the first place.
+    /// For each stretch where its page begins.
+    pages: Vec<u32>,
+    /// The address of the first stretch.
     base: usize,
-    /// Where they are not, objects are hashed.
     hashed: NumberTable,
     scattered: bool,
 }
 
 impl AddressTable {
-    /// Bytes of a granule, as a power of 2. No str is as small, so none is in another's place.
-    const GRANULE: u32 = 5;
-    /// How finely addresses in a granule are told apart, in bytes, as a power of 2.
-    const ALIGNMENT: u32 = 3;
+    /// Bytes of a granule, as a power of 2: of a str of eight characters or more, with which no
+    /// other shares it. Shorter ones may have to be looked up by content.
+    const GRANULE: u32 = 6;
+    /// How finely addresses in a granule are told apart, in bytes, as a power of 2: as the
+    /// allocators of Python align them.
+    const ALIGNMENT: u32 = 4;
     const PARTS: u32 = 1 << (Self::GRANULE - Self::ALIGNMENT);
-    /// How much memory an object may take on average to be among those that are close together.
-    const GRANULES: usize = 8;
-    /// Tables of up to so many places are emptied place by place, and so are always allowed.
-    const SMALL: usize = 1 << 16;
-    /// For how few objects.
-    const FEW: usize = 1 << 11;
+    /// Bytes of a stretch of memory, as a power of 2.
+    const STRETCH: u32 = 16;
+    const PAGE: usize = 1 << (Self::STRETCH - Self::GRANULE);
+    /// How many places there may be for an object on average, and in any case.
+    const PLACES: usize = 8;
+    const FEW_PLACES: usize = 1 << 15;
+    /// How many stretches there may be in any case.
+    const FEW_STRETCHES: usize = 1 << 12;
 
-    /// Empties the table and makes it one for some objects; memory is used again.
-    pub(super) fn reset<T>(&mut self, objects: &[*const T]) {
-        let (mut first, mut last) = (usize::MAX, 0);
-        for object in objects {
-            first = first.min(object.addr());
-            last = last.max(object.addr());
-        }
-        let first = first.min(last) >> Self::GRANULE << Self::GRANULE;
-        let count = ((last - first) >> Self::GRANULE) + 1;
-        let few = objects.len() <= Self::FEW;
-        self.scattered = count > objects.len().saturating_mul(Self::GRANULES)
-            && !(few && count <= Self::SMALL)
-            || objects.len() >= (NOT_FOUND / Self::PARTS) as usize;
-        self.base = first;
+    /// Fills the table with some objects and nothing else; memory is used again.
+    ///
+    /// `first` and `last` are the least and the greatest of their addresses.
+    pub(super) fn fill<T>(
+        &mut self,
+        objects: impl ExactSizeIterator<Item = *const T> + Clone,
+        first: usize,
+        last: usize,
+    ) {
+        let count = objects.len();
+        self.base = first >> Self::STRETCH << Self::STRETCH;
+        let stretches = (last.saturating_sub(self.base) >> Self::STRETCH) + 1;
+        self.scattered = stretches > count.max(Self::FEW_STRETCHES)
+            || count >= (NOT_FOUND / Self::PARTS) as usize
+            || !self.enter(objects.clone(), stretches);
         if self.scattered {
-            self.hashed.reset(objects.len());
-        } else if few {
-            // `forget` has left nothing but zeros.
-            if self.places.len() < count {
-                self.places.resize(count, 0);
+            self.base = first;
+            self.hashed.reset(count);
+            for (number, object) in (0..).zip(objects) {
+                let tag = self.tag(object);
+                if tag != 0 {
+                    self.hashed.insert(tag.into(), tag, number);
+                }
             }
-        } else if self.places.capacity() < count {
-            // Fresh zeroed pages cost less than old ones cleared by hand.
-            self.places = vec![0; count];
-        } else {
-            self.places.clear();
-            self.places.resize(count, 0);
         }
     }
 
-    /// Empties the table after use for the objects that were entered.
-    pub(super) fn forget<T>(&mut self, objects: &[*const T]) {
-        if self.scattered {
-            return;
-        }
-        if objects.len() > Self::FEW {
-            self.places.clear();
-            return;
-        }
-        for &object in objects {
-            let place = self.place(object);
-            if let Some(place) = self.places.get_mut(place) {
-                *place = 0;
+    /// Enters objects by stretch; returns false when that would take too much room.
+    fn enter<T>(
+        &mut self,
+        objects: impl ExactSizeIterator<Item = *const T>,
+        stretches: usize,
+    ) -> bool {
+        let most = (objects.len() * Self::PLACES).max(Self::FEW_PLACES);
+        self.pages.clear();
+        self.pages.resize(stretches, 0);
+        self.places.clear();
+        self.places.resize(Self::PAGE, 0);
+        for (number, object) in (1..).zip(objects) {
+            let distance = object.addr().wrapping_sub(self.base);
+            if distance.trailing_zeros() < Self::ALIGNMENT {
+                continue;
             }
+            let page = &mut self.pages[distance >> Self::STRETCH];
+            if *page == 0 {
+                let begin = self.places.len();
+                if begin >= most {
+                    return false;
+                }
+                *page = begin as u32;
+                self.places.resize(begin + Self::PAGE, 0);
+            }
+            self.places[*page as usize + Self::place_in_page(distance)] =
+                number * Self::PARTS + Self::part(distance);
         }
+        true
     }
 
     /// Returns how many bytes the table holds on to.
     pub(super) fn bytes(&self) -> usize {
-        self.places.capacity() * size_of::<u32>() + self.hashed.bytes()
+        (self.places.capacity() + self.pages.capacity()) * size_of::<u32>() + self.hashed.bytes()
     }
 
     /// Returns what a look-up reads first, to have it fetched early.
     #[inline]
     pub(super) fn early<T>(&self, object: *const T) -> *const u8 {
         if self.scattered {
-            ptr::from_ref(self.hashed.slot(self.tag(object).into())).cast()
-        } else {
-            self.places.as_ptr().wrapping_add(self.place(object)).cast()
+            return ptr::from_ref(self.hashed.slot(self.tag(object).into())).cast();
         }
-    }
-
-    /// Enters objects, the first of which has a certain number.
-    #[inline]
-    pub(super) fn insert<T>(&mut self, objects: &[*const T], first: u32) {
-        for (number, &object) in (first..).zip(objects) {
-            if self.scattered {
-                let tag = self.tag(object);
-                if tag != 0 {
-                    self.hashed.insert(tag.into(), tag, number);
-                }
-            } else if object.addr().trailing_zeros() >= Self::ALIGNMENT {
-                let place = self.place(object);
-                self.places[place] = (number + 1) * Self::PARTS + Self::part(object);
-            }
-        }
+        let distance = object.addr().wrapping_sub(self.base);
+        let place = self.page(distance) + Self::place_in_page(distance);
+        self.places.as_ptr().wrapping_add(place).cast()
     }
 
     /// Appends the numbers of some objects; `NOT_FOUND` for those that are not there.
@@ -124,29 +130,34 @@ impl AddressTable {
                 .hashed
                 .find_tags(objects.iter().map(|&object| self.tag(object)), found);
         }
-        let (places, base) = (self.places.as_slice(), self.base);
         found.extend(objects.iter().map(|&object| {
-            let distance = object.addr().wrapping_sub(base);
-            let entry = places
-                .get(distance >> Self::GRANULE)
-                .map_or(0, |&entry| entry);
+            let distance = object.addr().wrapping_sub(self.base);
+            let place = self.page(distance) + Self::place_in_page(distance);
+            let entry = self.places.get(place).map_or(0, |&entry| entry);
             // An empty place says number 0 less one, which is `NOT_FOUND`.
             let number = (entry / Self::PARTS).wrapping_sub(1);
-            let same = distance & ((1 << Self::GRANULE) - 1)
+            let same = distance % (1 << Self::GRANULE)
                 == ((entry % Self::PARTS) << Self::ALIGNMENT) as usize;
             if same { number } else { NOT_FOUND }
         }));
     }
 
+    /// Returns where the page begins for what is so far from the base.
     #[inline]
-    fn place<T>(&self, object: *const T) -> usize {
-        object.addr().wrapping_sub(self.base) >> Self::GRANULE
+    fn page(&self, distance: usize) -> usize {
+        let stretch = distance >> Self::STRETCH;
+        self.pages.get(stretch).map_or(0, |&page| page) as usize
+    }
+
+    #[inline]
+    fn place_in_page(distance: usize) -> usize {
+        (distance >> Self::GRANULE) % Self::PAGE
     }
 
     /// Returns in which part of its granule an object begins.
     #[inline]
-    fn part<T>(object: *const T) -> u32 {
-        (object.addr() >> Self::ALIGNMENT) as u32 % Self::PARTS
+    fn part(distance: usize) -> u32 {
+        (distance >> Self::ALIGNMENT) as u32 % Self::PARTS
     }
 
     /// Returns what stands for an object among those hashed: which 16 bytes of 64 GiB it begins in.

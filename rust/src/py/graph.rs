@@ -1,7 +1,7 @@
 //! `DependencyGraph`: ids in, ids out; the numbers stay in between.
 
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -9,11 +9,10 @@ use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use super::errors::{error, guarded};
 use super::keys::Keys;
-use super::mapping::{self, Contents};
+use super::mapping::{self, Contents, prefetch};
 use super::traverse::Traversal;
 use crate::error::Cycle;
 use crate::graph::{Graph, NumberTable};
-use crate::traverse;
 
 /// How many ids of a long cycle, and how many further defects, a message shows.
 const SHOWN: usize = 10;
@@ -59,7 +58,7 @@ impl Ids {
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct DependencyGraph {
     pub(super) ids: Ids,
-    graph: Arc<Graph>,
+    pub(super) graph: Graph,
 }
 
 #[pymethods]
@@ -75,7 +74,7 @@ impl DependencyGraph {
                 unknown,
             } = mapping::read(mapping)?;
             let graph = if unknown.is_empty() {
-                Graph::new(dependencies)
+                Graph::with_prefetch(dependencies, |number| prefetch(number))
             } else {
                 Err(Graph::cycles(dependencies))
             };
@@ -85,7 +84,7 @@ impl DependencyGraph {
                         keys,
                         index: OnceLock::new(),
                     },
-                    graph: Arc::new(graph),
+                    graph,
                 }),
                 Err(cycles) => Err(defects(py, &keys, &unknown, &cycles)?),
             }
@@ -93,7 +92,7 @@ impl DependencyGraph {
     }
 
     fn order<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        guarded(py, || self.ids.list(py, self.graph.levels().order()))
+        guarded(py, || self.ids.keys.list_all(py, self.graph.levels()))
     }
 
     fn levels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyList>>> {
@@ -159,10 +158,7 @@ impl DependencyGraph {
 
     #[pyo3(signature = (*, reverse = false))]
     fn traversal(slf: &Bound<'_, Self>, reverse: bool) -> PyResult<Traversal> {
-        guarded(slf.py(), || {
-            let walk = traverse::Traversal::new(Arc::clone(&slf.get().graph), reverse);
-            Ok(Traversal::new(slf.clone().unbind(), walk))
-        })
+        guarded(slf.py(), || Ok(Traversal::new(slf, reverse)))
     }
 
     fn __len__(&self) -> usize {

@@ -1,14 +1,15 @@
 //! The strings of a graph: the caller's own objects, by number and by content.
 
 use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 
 use super::mapping::{
-    KEYS, content_hash, drop_references, exact, insert_by_content, list_of, prefetch,
+    KEYS, content_hash, drop_references, exact, insert_by_content, list_of, list_of_spare, prefetch,
 };
-use crate::graph::NumberTable;
+use crate::graph::{Levels, NumberTable};
 
 /// The caller's own strings by node number.
 pub(super) struct Keys {
@@ -16,6 +17,9 @@ pub(super) struct Keys {
     pub(super) names: Vec<Py<PyString>>,
     /// What the caller gave, where that was something else than exact str.
     pub(super) shown: Option<Vec<Py<PyString>>>,
+    /// Whether there is a second reference to each of the names, for the first list of all: it was
+    /// taken while they were at hand, as fetching them again is most of what a list costs.
+    pub(super) spare: AtomicBool,
 }
 
 impl Keys {
@@ -31,6 +35,19 @@ impl Keys {
     /// Returns a new list of some of the strings.
     pub(super) fn list<'py>(&self, py: Python<'py>, nodes: &[u32]) -> PyResult<Bound<'py, PyList>> {
         list_of(py, self.shown.as_ref().unwrap_or(&self.names), nodes)
+    }
+
+    /// Returns a new list of all strings, by level.
+    pub(super) fn list_all<'py>(
+        &self,
+        py: Python<'py>,
+        levels: &Levels,
+    ) -> PyResult<Bound<'py, PyList>> {
+        if self.shown.is_none() && self.spare.swap(false, Ordering::Relaxed) {
+            return list_of_spare(py, &self.names, levels)
+                .inspect_err(|_| self.spare.store(true, Ordering::Relaxed));
+        }
+        self.list(py, levels.order())
     }
 
     /// Returns a table for `find`.
@@ -71,9 +88,10 @@ impl Drop for Keys {
     /// Drops the references faster than one by one; without an interpreter they drop themselves.
     fn drop(&mut self) {
         Python::try_attach(|py| {
-            drop_references(py, take(&mut self.names));
+            let each = if *self.spare.get_mut() { 2 } else { 1 };
+            drop_references(py, take(&mut self.names), each);
             if let Some(shown) = self.shown.take() {
-                drop_references(py, shown);
+                drop_references(py, shown, 1);
             }
         });
     }

@@ -17,9 +17,10 @@
 )]
 
 use std::cell::Cell;
-use std::mem::{ManuallyDrop, take};
+use std::mem::{ManuallyDrop, MaybeUninit, replace, take};
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::{ptr, slice};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -31,7 +32,7 @@ use super::addresses::{AddressTable, NOT_FOUND};
 use super::general::to_builtin_types;
 use super::keys::Keys;
 use crate::error::TooLarge;
-use crate::graph::{NumberTable, Rows};
+use crate::graph::{Levels, NumberTable, Rows};
 
 /// How many keys are read at a time.
 pub(super) const KEYS: usize = 64;
@@ -39,8 +40,8 @@ pub(super) const KEYS: usize = 64;
 const ROWS: usize = 32;
 /// How far ahead objects are fetched in plain walks over them.
 const AHEAD: usize = 16;
-/// How many look-ups by address are under way at a time.
-const ITEMS: usize = 128;
+/// Of rows up to this length all look-ups by address are prepared at once.
+const PREPARED: usize = 64;
 /// How many look-ups by content are in one stage at a time.
 const LOOKUPS: usize = 8;
 /// How many rows may pass before a wrong guess about the input is noticed.
@@ -49,6 +50,11 @@ const SAMPLES: usize = 8;
 const NEAR: usize = 2048;
 /// Working memory up to this size stays with the thread for the next graph.
 const KEPT_BYTES: usize = 6 << 20;
+/// How many nodes are few, and how many edges altogether.
+const FEW: usize = 128;
+const FEW_EDGES: usize = 4 * FEW;
+/// Slots for few nodes: sparse, so that hardly any look-up needs a second step.
+const SLOTS: usize = 4 * FEW;
 /// Rows up to this length are searched for duplicates one by one.
 const SHORT_ROW: usize = 16;
 /// For `Reader::by_content_groups`.
@@ -73,9 +79,13 @@ pub(super) struct Contents {
 pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
     if has_interpreter_lock(mapping.py())
         && let Ok(dict) = mapping.cast_exact::<PyDict>()
-        && let Some(contents) = read_exact(dict)?
     {
-        return Ok(contents);
+        if let Some(contents) = read_few(dict) {
+            return Ok(contents);
+        }
+        if let Some(contents) = read_exact(dict)? {
+            return Ok(contents);
+        }
     }
     let (plain, originals) = to_builtin_types(mapping)?;
     let mut contents = read_exact(&plain)?
@@ -92,8 +102,6 @@ struct Scratch {
     by_content: NumberTable,
     /// Empty: the memory for the names of the next graph.
     names: Vec<Py<PyString>>,
-    /// Borrowed.
-    keys: Vec<*const ffi::PyObject>,
     /// Borrowed: the dependencies of each key.
     values: Vec<*mut ffi::PyObject>,
     /// Borrowed: the dependencies of a group of keys, one after the other.
@@ -120,7 +128,6 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
         None => Ok(None),
     });
     let words = scratch.names.capacity()
-        + scratch.keys.capacity()
         + scratch.values.capacity()
         + scratch.items.capacity()
         + scratch.missed.capacity()
@@ -128,7 +135,6 @@ fn read_exact(dict: &Bound<'_, PyDict>) -> PyResult<Option<Contents>> {
     let bytes =
         scratch.by_address.bytes() + scratch.by_content.bytes() + words * size_of::<usize>();
     if bytes <= KEPT_BYTES {
-        scratch.by_address.forget(&scratch.keys);
         SCRATCH.set(Some(scratch));
     }
     result
@@ -176,63 +182,21 @@ impl<'py, 's> Reader<'py, 's> {
         if count >= NOT_FOUND as usize {
             return Err(too_large(TooLarge));
         }
-        borrow_all(dict, scratch, count);
+        let direct = layout_is_known(dict.py());
+        let Some((keys, first, last)) = take_keys(dict, scratch, count, direct) else {
+            return Ok(None);
+        };
         // Strings that nobody else refers to cannot be keys: they come from a parser, and looking
         // them up by address would be in vain.
         let by_content = only_equal_strings(&scratch.values);
         let by_content_groups = if by_content { ALWAYS } else { 0 };
-        let Scratch {
-            by_address,
-            by_content: contents,
-            keys,
-            names: spare_names,
-            ..
-        } = &mut *scratch;
         if by_content {
-            contents.reset(count);
+            keys.fill_by_content(dict.py(), &mut scratch.by_content)?;
         } else {
-            by_address.reset(keys);
+            let objects = keys.names.iter().map(|name| name.as_ptr().cast_const());
+            scratch.by_address.fill(objects, first, last);
         }
         let far = count > NEAR;
-        let direct = layout_is_known(dict.py());
-        let mut names = if spare_names.capacity() / 4 <= count.max(KEYS) {
-            take(spare_names)
-        } else {
-            Vec::new()
-        };
-        names.reserve_exact(count);
-        for begin in (0..count).step_by(KEYS) {
-            let end = count.min(begin + KEYS);
-            if far {
-                for &key in &keys[end..count.min(end + KEYS)] {
-                    prefetch(key);
-                    if !by_content {
-                        prefetch(by_address.early(key));
-                    }
-                }
-            }
-            let group = &keys[begin..end];
-            // SAFETY: the dict holds its keys, and they are only asked for their types.
-            if unsafe {
-                group
-                    .iter()
-                    .any(|&key| ffi::PyUnicode_CheckExact(key.cast_mut()) == 0)
-            } {
-                return Ok(None);
-            }
-            // SAFETY: live str, as was just seen, and the layout is known if it is said to be.
-            names.extend(group.iter().map(|&key| unsafe {
-                add_reference(key.cast_mut(), direct);
-                Bound::from_owned_ptr(dict.py(), key.cast_mut())
-                    .cast_into_unchecked()
-                    .unbind()
-            }));
-            if by_content {
-                insert_by_content(dict.py(), contents, &names[begin..end], begin)?;
-            } else {
-                by_address.insert(group, begin as u32);
-            }
-        }
         let dependencies = Rows::with_capacity(count);
         Ok(Some(Self {
             py: dict.py(),
@@ -241,7 +205,7 @@ impl<'py, 's> Reader<'py, 's> {
             direct,
             by_content_filled: by_content,
             contents: Contents {
-                keys: Keys { names, shown: None },
+                keys,
                 dependencies,
                 unknown: Vec::new(),
             },
@@ -301,8 +265,9 @@ impl<'py, 's> Reader<'py, 's> {
 
     /// Gathers the items of a group of values; returns false when one of these is a set.
     fn gather_borrowed(&mut self, group: Range<usize>) -> Result<bool, Stop> {
-        let direct = self.direct;
+        let (direct, prepared) = (self.direct, self.far && self.by_content_groups == 0);
         let Scratch {
+            by_address,
             values,
             items,
             ends,
@@ -312,9 +277,14 @@ impl<'py, 's> Reader<'py, 's> {
             // SAFETY: the dict keeps the value alive, as no Python code has run since.
             unsafe {
                 if direct && ffi::PyList_CheckExact(value) != 0 {
-                    // One by one, as rows are short: a call to copy them would cost more.
-                    for &item in list_items(value) {
-                        items.push(item.cast_const());
+                    let list = list_items(value);
+                    if prepared && list.len() <= PREPARED {
+                        items.extend(list.iter().map(|&item| {
+                            prefetch(by_address.early(item));
+                            item.cast_const()
+                        }));
+                    } else {
+                        items.extend(list.iter().map(|item| item.cast_const()));
                     }
                 } else if !gather(value, items)? {
                     return Ok(false);
@@ -377,15 +347,7 @@ impl<'py, 's> Reader<'py, 's> {
             scratch.missed.extend(0..scratch.items.len());
         } else {
             let table = &scratch.by_address;
-            // Large rows are taken apart, so that what is asked for is still there when it is used.
-            for items in scratch.items.chunks(ITEMS) {
-                if self.far {
-                    for &item in items {
-                        prefetch(table.early(item));
-                    }
-                }
-                table.find(items, &mut scratch.found);
-            }
+            table.find(&scratch.items, &mut scratch.found);
             if scratch.found.contains(&NOT_FOUND) {
                 let places = scratch.found.iter().enumerate();
                 scratch.missed.extend(
@@ -469,7 +431,7 @@ impl<'py, 's> Reader<'py, 's> {
         let mut first = 0;
         let clean = ends
             .iter()
-            .all(|&end| is_clean(&found[std::mem::replace(&mut first, end)..end]));
+            .all(|&end| is_clean(&found[replace(&mut first, end)..end]));
         if clean {
             return self
                 .contents
@@ -532,28 +494,163 @@ impl<'py, 's> Reader<'py, 's> {
     }
 }
 
-/// Puts all keys and values of a dict into `scratch`, borrowed.
-fn borrow_all(dict: &Bound<'_, PyDict>, scratch: &mut Scratch, count: usize) {
-    scratch.keys.clear();
-    scratch.keys.reserve(count);
-    scratch.values.clear();
-    scratch.values.reserve(count);
-    let (mut keys, mut values) = (take(&mut scratch.keys), take(&mut scratch.values));
+/// Takes the keys of a dict, and borrows its values into `scratch`; returns the least and the
+/// greatest address among the keys too, or None when one is not an exact str.
+fn take_keys(
+    dict: &Bound<'_, PyDict>,
+    scratch: &mut Scratch,
+    count: usize,
+    direct: bool,
+) -> Option<(Keys, usize, usize)> {
+    let mut names = if scratch.names.capacity() / 4 <= count.max(KEYS) {
+        take(&mut scratch.names)
+    } else {
+        Vec::new()
+    };
+    names.reserve_exact(count);
+    let values = &mut scratch.values;
+    values.clear();
+    values.reserve(count);
+    let (mut first, mut last) = (usize::MAX, 0);
+    let mut take_one = |key: *mut ffi::PyObject| {
+        // SAFETY: the dict holds its keys, which are asked for their types first; and the layout
+        // is known if it is said to be.
+        unsafe {
+            if ffi::PyUnicode_CheckExact(key) == 0 {
+                return false;
+            }
+            if direct {
+                // One of them for the first list.
+                add_references(key, 2);
+            } else {
+                ffi::Py_INCREF(key);
+            }
+            names.push(owned_string(dict.py(), key));
+        }
+        first = first.min(key.addr());
+        last = last.max(key.addr());
+        true
+    };
+    // A key is touched when others have been met since, and its memory is there.
+    let mut pending = [ptr::null_mut(); AHEAD];
+    let mut all = true;
     let mut position = 0;
     let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: a live dict, which cannot change as no Python code runs in this loop.
-    while unsafe {
-        ffi::PyDict_Next(
+    let mut next =
+        |key, value| unsafe { ffi::PyDict_Next(dict.as_ptr(), &raw mut position, key, value) != 0 };
+    while all && next(&raw mut key, &raw mut value) {
+        prefetch(key);
+        let earlier = replace(&mut pending[values.len() % AHEAD], key);
+        values.push(value);
+        all = earlier.is_null() || take_one(earlier);
+    }
+    pending.rotate_left(values.len() % AHEAD);
+    all = all && pending.iter().all(|&key| key.is_null() || take_one(key));
+    let keys = Keys {
+        names,
+        shown: None,
+        spare: AtomicBool::new(direct),
+    };
+    all.then_some((keys, first, last))
+}
+
+/// Reads a dict of few nodes and edges, all in lists and each dependency the very object that is a
+/// key; returns None for any other. Everything is at hand here, and nothing but the answer needs
+/// an allocation.
+fn read_few(dict: &Bound<'_, PyDict>) -> Option<Contents> {
+    let py = dict.py();
+    if dict.len() > FEW || !layout_is_known(py) {
+        return None;
+    }
+    let mut keys = [const { MaybeUninit::<*mut ffi::PyObject>::uninit() }; FEW];
+    let mut values = [const { MaybeUninit::<*mut ffi::PyObject>::uninit() }; FEW];
+    // The number of a key plus one, by address.
+    let mut slots = [0_u8; SLOTS];
+    let mut count = 0;
+    let mut position = 0;
+    let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: a live dict, which cannot change as no Python code runs in this function; it holds
+    // its keys and values, and they are only asked for their types.
+    unsafe {
+        while ffi::PyDict_Next(
             dict.as_ptr(),
             &raw mut position,
             &raw mut key,
             &raw mut value,
         ) != 0
-    } {
-        keys.push(key.cast_const());
-        values.push(value);
+        {
+            if count == FEW
+                || ffi::PyUnicode_CheckExact(key) == 0
+                || ffi::PyList_CheckExact(value) == 0
+            {
+                return None;
+            }
+            let mut slot = slot(key);
+            while slots[slot] != 0 {
+                slot = (slot + 1) % SLOTS;
+            }
+            keys[count].write(key);
+            values[count].write(value);
+            count += 1;
+            slots[slot] = count as u8;
+        }
     }
-    (scratch.keys, scratch.values) = (keys, values);
+    // SAFETY: so many have been written.
+    let (keys, values) = unsafe {
+        (
+            slice::from_raw_parts(keys.as_ptr().cast::<*mut ffi::PyObject>(), count),
+            slice::from_raw_parts(values.as_ptr().cast::<*mut ffi::PyObject>(), count),
+        )
+    };
+
+    let mut offsets = [0; FEW + 1];
+    let mut targets = [0; FEW_EDGES];
+    let mut end = 0;
+    for (&value, offset) in values.iter().zip(&mut offsets[1..]) {
+        let begin = end;
+        // SAFETY: an exact list, as was seen, and alive.
+        for &item in unsafe { list_items(value) } {
+            let mut slot = slot(item);
+            let number = loop {
+                let number = usize::from(slots[slot]).checked_sub(1)?;
+                if keys[number] == item {
+                    break number as u32;
+                }
+                slot = (slot + 1) % SLOTS;
+            };
+            if !targets[begin..end].contains(&number) {
+                *targets.get_mut(end)? = number;
+                end += 1;
+            }
+        }
+        *offset = end as u32;
+    }
+    let names = keys.iter().map(|&key| {
+        // SAFETY: an exact str, as was seen, and alive; the layout is known.
+        unsafe {
+            // One of them for the first list.
+            add_references(key, 2);
+            owned_string(py, key)
+        }
+    });
+    Some(Contents {
+        keys: Keys {
+            names: names.collect(),
+            shown: None,
+            spare: AtomicBool::new(true),
+        },
+        dependencies: Rows::copied(&offsets[..=count], &targets[..end]),
+        unknown: Vec::new(),
+    })
+}
+
+/// Returns the first slot of `read_few` for an object.
+#[inline]
+fn slot(object: *mut ffi::PyObject) -> usize {
+    /// As in a `NumberTable`.
+    const SPREAD: usize = 0x9E37_79B9_7F4A_7C15_u64 as usize;
+    object.addr().wrapping_mul(SPREAD) >> (usize::BITS - SLOTS.trailing_zeros())
 }
 
 /// Guesses from a few rows whether dependencies are other objects than the keys.
@@ -660,43 +757,57 @@ pub(super) fn layout_is_known(py: Python<'_>) -> bool {
     })
 }
 
-/// Takes a reference, without a call where the layout is known.
+/// Takes references without a call.
 ///
 /// As `Py_INCREF` is in the stable ABI of Python 3.11, and so in extensions that later versions
 /// still load: immortal objects, which these have, bear it.
 ///
 /// # Safety
 ///
-/// The object is alive, and `direct` is what `layout_is_known` says, or false.
+/// The object is alive, and `layout_is_known` says so.
 #[inline]
-unsafe fn add_reference(object: *mut ffi::PyObject, direct: bool) {
+unsafe fn add_references(object: *mut ffi::PyObject, count: ffi::Py_ssize_t) {
     // SAFETY: as the caller promises; the interpreter lock is held.
+    unsafe { *object.cast::<ffi::Py_ssize_t>() += count };
+}
+
+/// Returns an owner of a reference to an exact str.
+///
+/// # Safety
+///
+/// The reference belongs to the caller, and to an exact str.
+#[inline]
+unsafe fn owned_string(py: Python<'_>, string: *mut ffi::PyObject) -> Py<PyString> {
+    // SAFETY: as the caller promises.
     unsafe {
-        if direct {
-            *object.cast::<ffi::Py_ssize_t>() += 1;
-        } else {
-            ffi::Py_INCREF(object);
-        }
+        Bound::from_owned_ptr(py, string)
+            .cast_into_unchecked()
+            .unbind()
     }
 }
 
-/// Gives up references, without a call where the layout is known and others are left.
-pub(super) fn drop_references(py: Python<'_>, strings: Vec<Py<PyString>>) {
-    let direct = layout_is_known(py);
+/// Gives up some references to each string, without a call where the layout is known and others
+/// are left.
+///
+/// All but one of them are beside those that the vector owns; `Keys` keeps count of them.
+pub(super) fn drop_references(py: Python<'_>, strings: Vec<Py<PyString>>, each: u8) {
+    let (direct, each) = (layout_is_known(py), ffi::Py_ssize_t::from(each));
     let strings = ManuallyDrop::new(strings);
     for (place, string) in strings.iter().enumerate() {
         if let Some(later) = strings.get(place + AHEAD) {
             prefetch(later.as_ptr());
         }
         let string = string.as_ptr();
-        // SAFETY: the vector owned this reference, and is not used after this loop. As for
-        // `add_reference`.
+        // SAFETY: the vector and its owner had these references, and the vector is not used after
+        // this loop. As for `add_references`.
         unsafe {
             let count = string.cast::<ffi::Py_ssize_t>();
-            if direct && *count > 1 {
-                *count -= 1;
+            if direct && *count > each {
+                *count -= each;
             } else {
-                ffi::Py_DECREF(string);
+                for _ in 0..each {
+                    ffi::Py_DECREF(string);
+                }
             }
         }
     }
@@ -727,26 +838,50 @@ pub(super) fn list_of<'py>(
     strings: &[Py<PyString>],
     nodes: &[u32],
 ) -> PyResult<Bound<'py, PyList>> {
-    let direct = layout_is_known(py);
+    if layout_is_known(py) {
+        new_list(py, nodes, |place| {
+            if let Some(&later) = nodes.get(place + AHEAD) {
+                prefetch(strings[later as usize].as_ptr());
+            }
+            let string = strings[nodes[place] as usize].as_ptr();
+            // SAFETY: the caller keeps it alive, and the layout is known.
+            unsafe { add_references(string, 1) };
+            string
+        })
+    } else {
+        PyList::new(py, nodes.iter().map(|&node| &strings[node as usize]))
+    }
+}
+
+/// Returns a new list of all strings by level, to which a spare reference to each of them goes:
+/// see `Keys::spare`. The layout is known where there are such.
+pub(super) fn list_of_spare<'py>(
+    py: Python<'py>,
+    strings: &[Py<PyString>],
+    levels: &Levels,
+) -> PyResult<Bound<'py, PyList>> {
+    let nodes = levels.order();
+    assert_eq!(
+        nodes.len(),
+        strings.len(),
+        "a reference to each goes to the list"
+    );
+    new_list(py, nodes, |place| strings[nodes[place] as usize].as_ptr())
+}
+
+/// Returns a new list with the owned reference that `item` gives for each place in `nodes`.
+fn new_list<'py>(
+    py: Python<'py>,
+    nodes: &[u32],
+    item: impl Fn(usize) -> *mut ffi::PyObject,
+) -> PyResult<Bound<'py, PyList>> {
     let count = ffi::Py_ssize_t::try_from(nodes.len())?;
     // SAFETY: every place of the new list is given a reference of its own before anyone sees it.
     unsafe {
         let list = Bound::from_owned_ptr_or_err(py, ffi::PyList_New(count))?;
-        if direct {
-            let items = list_items(list.as_ptr()).as_ptr().cast_mut();
-            for (place, &node) in nodes.iter().enumerate() {
-                if let Some(&later) = nodes.get(place + AHEAD) {
-                    prefetch(strings[later as usize].as_ptr());
-                }
-                let string = strings[node as usize].as_ptr();
-                add_reference(string, true);
-                *items.add(place) = string;
-            }
-        } else {
-            for (place, &node) in (0..).zip(nodes) {
-                let string = strings[node as usize].clone_ref(py).into_ptr();
-                ffi::PyList_SetItem(list.as_ptr(), place, string);
-            }
+        let items = list_items(list.as_ptr()).as_ptr().cast_mut();
+        for place in 0..nodes.len() {
+            *items.add(place) = item(place);
         }
         Ok(list.cast_into_unchecked())
     }

@@ -1,5 +1,6 @@
 //! `Traversal`: the state machine of `crate::traverse` behind a lock, with ids for numbers.
 
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -8,20 +9,33 @@ use pyo3::types::{PyDict, PyList, PyString};
 use super::errors::{error, guarded};
 use super::graph::{DependencyGraph, Ids};
 use crate::error::NotAtWork;
+use crate::graph::Graph;
 use crate::traverse;
+
+/// The graph of a walk.
+struct Shared(Py<DependencyGraph>);
+
+impl Deref for Shared {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.0.get().graph
+    }
+}
 
 /// One walk over a graph. Threads may share it.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct Traversal {
     /// Where the ids are.
     graph: Py<DependencyGraph>,
-    state: Mutex<traverse::Traversal>,
+    state: Mutex<traverse::Traversal<Shared>>,
 }
 
 impl Traversal {
-    pub(super) fn new(graph: Py<DependencyGraph>, walk: traverse::Traversal) -> Self {
+    pub(super) fn new(graph: &Bound<'_, DependencyGraph>, reverse: bool) -> Self {
+        let walk = traverse::Traversal::new(Shared(graph.clone().unbind()), reverse);
         Self {
-            graph,
+            graph: graph.clone().unbind(),
             state: Mutex::new(walk),
         }
     }
@@ -32,7 +46,7 @@ impl Traversal {
 
     /// Locks the state. Nobody runs Python code or waits while holding it, so it is never
     /// contended for long; after a panic it is what it was when that was reported.
-    fn state(&self) -> MutexGuard<'_, traverse::Traversal> {
+    fn state(&self) -> MutexGuard<'_, traverse::Traversal<Shared>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

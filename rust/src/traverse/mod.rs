@@ -1,7 +1,7 @@
 //! The traversal of a dependency graph: says what is ready, is told what became of it, and says
 //! what is skipped. A state machine without input or output.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use crate::error::NotAtWork;
 use crate::graph::{Graph, Rows};
@@ -17,9 +17,11 @@ enum State {
 }
 
 /// One walk over a graph, dependencies first, or dependents first when it is reversed.
+///
+/// `G` is what keeps the graph: a reference, or whatever owns it together with others.
 #[derive(Debug)]
-pub struct Traversal {
-    graph: Arc<Graph>,
+pub struct Traversal<G> {
+    graph: G,
     reverse: bool,
     /// How many of those that a node waits for have not succeeded.
     missing: Vec<u32>,
@@ -32,8 +34,8 @@ pub struct Traversal {
     skipped: Vec<(u32, u32)>,
 }
 
-impl Traversal {
-    pub fn new(graph: Arc<Graph>, reverse: bool) -> Self {
+impl<G: Deref<Target = Graph>> Traversal<G> {
+    pub fn new(graph: G, reverse: bool) -> Self {
         let count = graph.len();
         let waits_for = if reverse {
             graph.dependents_by_row()
