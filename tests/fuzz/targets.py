@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from podcore import errors, names, references, runtime_log, signals, units
 from podcore._core import LockTable
 from podcore.bundle import deltas, load, security
+from podcore.kernel import mountinfo, process
 from podcore.kernel.command import Finished
+from podcore.lifecycle import ledger
 from podcore.monitor import conmon
 from podcore.monitor.conmon import Launch
 from podcore.monitor.exits import read_exit
 from podcore.monitor.logs import read_logs
 from podcore.oci import interface
+from podcore.records import VolumeRecord
 
 ID = "ab" * 32
 
@@ -183,6 +186,31 @@ def lock_notes(data: bytes) -> None:
             waiter.acquire("container", 7, timeout=10)
 
 
+def ledger_file(data: bytes) -> None:
+    """A ledger, which a lost database is rebuilt from: podcore's own, but maybe damaged."""
+    with _directory() as base:
+        entry = ledger.read(_write(f"{base}/podcore.json", data))
+        rows = [] if entry is None else [entry.row, *([entry.infra] if entry.infra else [])]
+        for row in rows:
+            assert names.check_name(row.name, "object") == row.name
+            assert 0 < row.number <= 1 << 53
+            assert math.isfinite(row.created)
+            if not isinstance(row, VolumeRecord):
+                assert row.cgroup_path.endswith(f"/{row.id}")
+                assert len(row.id) == 64
+
+
+def proc_files(data: bytes) -> None:
+    """Files of /proc, in which programs, cgroups and mount points may have any name."""
+    stat = process.parse_stat(data)
+    assert stat is None or stat[1] >= 0
+    for controller, path in process.parse_cgroups(data).items():
+        assert isinstance(controller, str)
+        assert "\n" not in path
+    for mount in mountinfo.parse(data):
+        assert mount.target == os.fsdecode(os.fsencode(mount.target))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "runtime-state": runtime_state,
     "sync-pipe": sync_pipe,
@@ -194,4 +222,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "reference": reference,
     "values": values,
     "lock-notes": lock_notes,
+    "ledger": ledger_file,
+    "proc": proc_files,
 }

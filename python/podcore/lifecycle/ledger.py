@@ -6,14 +6,16 @@ removal left; of another, the database was lost.
 """
 
 import json
+import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from podcore.kernel.files import make_directory, read_capped, write_atomic
 from podcore.model import ContainerKind
-from podcore.names import new_id
+from podcore.names import check_name, new_id
 from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
 from podcore.specs import limits_from_json, limits_to_json, spec_from_json, spec_hash, spec_to_json
@@ -23,6 +25,9 @@ VERSION = 1
 NAME = "podcore.json"
 _CAP = 4 << 20
 _STORE = "store"
+_ID = re.compile(r"[0-9a-f]{64}")
+_MOST = 1 << 53
+"""The largest number of a row: each one is a place in a lock file, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +154,53 @@ def _entry(said: Mapping[str, Any]) -> Entry | None:
         row = _pod_of(said["pod"])
         return Entry(store, row, None if infra is None else _container_of(infra))
     if "volume" in said:
-        return Entry(store, VolumeRecord(**said["volume"]))
+        volume = VolumeRecord(**said["volume"])
+        _check_row(volume)
+        return Entry(store, volume)
     return Entry(store, _container_of(said["container"]))
+
+
+def _check_row(row: PodRecord | ContainerRecord | VolumeRecord) -> None:
+    """Checks what a row would break if it were not so: a ledger may be damaged and still be JSON.
+
+    Raises:
+        ValueError: it is not so.
+    """
+    check_name(row.name, "object")
+    labels = row.labels if not isinstance(row, ContainerRecord) else {}
+    if (
+        isinstance(row.number, bool)
+        or not isinstance(row.number, int)
+        or not 0 < row.number <= _MOST
+        or not isinstance(row.created, int | float)
+        or not math.isfinite(row.created)
+        or not all(isinstance(word, str) for pair in labels.items() for word in pair)
+    ):
+        raise ValueError(row)
+
+
+def _check_place(path: object, *ids: object) -> None:
+    """Checks that a cgroup is that of those ids, since all that is in it may be killed.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    known = all(isinstance(one, str) and _ID.fullmatch(one) for one in ids)
+    if not known or not isinstance(path, str) or not path.endswith("/".join(("", *map(str, ids)))):
+        raise ValueError(path)
 
 
 def _pod_of(said: Mapping[str, Any]) -> PodRecord:
     given = dict(said)
     given["share"] = tuple(given["share"])
     given["limits"] = limits_from_json(given["limits"])
-    return PodRecord(**given)
+    row = PodRecord(**given)
+    _check_row(row)
+    _check_place(row.cgroup_path, row.id)
+    texts = (row.hostname, *row.share, "" if row.infra_id is None else row.infra_id)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(row.infra, bool):
+        raise ValueError(row)
+    return row
 
 
 def _container_of(said: Mapping[str, Any]) -> ContainerRecord:
@@ -165,4 +208,10 @@ def _container_of(said: Mapping[str, Any]) -> ContainerRecord:
     spec = spec_from_json(given.pop("spec"))
     given["kind"] = ContainerKind(given["kind"])
     given["dependencies"] = tuple(Dependency(*one) for one in given["dependencies"])
-    return ContainerRecord(**given, spec=spec, spec_hash=spec_hash(spec))
+    row = ContainerRecord(**given, spec=spec, spec_hash=spec_hash(spec))
+    _check_row(row)
+    _check_place(row.cgroup_path, row.pod_id, row.id)
+    edges = [text for edge in row.dependencies for text in (edge.id, edge.condition)]
+    if not all(isinstance(text, str) for text in (row.oci_runtime, *edges)):
+        raise ValueError(row)
+    return row

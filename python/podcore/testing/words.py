@@ -7,7 +7,7 @@ from podcore.errors import InternalError, LockOrderError, OCIRuntimeError, Podco
 CONTRACT = (PodcoreError, TimeoutError)
 """What podcore's verbs may raise."""
 
-EXIT_CODES = frozenset({0, 1, 2, 125, 126, 127, 130, 143})
+EXIT_CODES = frozenset({0, 1, 2, 125, 126, 127, 130, 141, 143})
 """What the command line ends with, the exit codes of commands that it runs or waits for apart."""
 
 _BUGS = (InternalError, LockOrderError)
