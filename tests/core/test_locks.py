@@ -556,6 +556,34 @@ def test_lock_file_that_goes_while_it_is_locked_is_detected(table: LockTable, ho
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_lock_on_a_file_that_went_while_it_was_waited_for_is_not_believed(
+    table: LockTable, how: str
+) -> None:
+    holder = table.session()
+    guard = holder.acquire("container", 1)
+    asking, got, over = threading.Event(), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        asking.set()
+        with table.session() as session, session.acquire("container", 1, timeout=60):
+            got.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert asking.wait(30)
+    assert not got.wait(0.2)
+    replaced(lock_file_of(table, holder), how)
+    guard.release()
+
+    assert got.wait(60)
+    with pytest.raises(LockTimeoutError):
+        LockTable(table.directory).session().acquire("container", 1, timeout=0)
+    over.set()
+    thread.join(60)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
 def test_lock_file_that_went_while_it_was_free_is_made_anew(table: LockTable, how: str) -> None:
     with table.session() as session:
         session.acquire("container", 1)

@@ -20,12 +20,13 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F52",
-        "python/podcore/lifecycle/settle.py",
-        "        record = record.but(init=None, monitor=None)\n",
-        "        pass\n",
+        "python/podcore/lifecycle/purge.py",
+        "    found = _workers(host, record)\n    _signal(found)\n",
+        "    found = _workers(host, record)\n    found += [record.monitor] if record.monitor else []\n"
+        "    _signal(found)\n",
         "faults/test_boot.py::test_f52_processes_that_look_like_those_of_the_last_boot_are_spared"
         "[crun-create]",
-        "forgetting the processes of another boot",
+        "the look at the command line of a monitor of another boot",
     ),
     Mutant(
         "F52",
@@ -88,10 +89,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F58",
         _SESSION,
-        "if file.proven || self.table.is_current(index, &file.descriptor)? {",
-        "if file.proven || file.epoch > 0 || self.table.is_current(index, &file.descriptor)? {",
-        "core/test_locks.py::test_lock_file_that_went_while_it_was_free_is_made_anew",
-        "the look whether a lock file is still in its place",
+        "if self.table.is_current(file, &own).map_err(Blocked::from)? {",
+        "if true {",
+        "core/test_locks.py::test_lock_on_a_file_that_went_while_it_was_waited_for_is_not_believed",
+        "the look at a lock file's place, once the lock is there",
     ),
     Mutant(
         "F58",
@@ -119,20 +120,21 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F60",
-        "python/podcore/operations/remove.py",
-        'pod_lock(host, pod, f"remove container {which.name} of", exclusive=True)',
-        'pod_lock(host, pod, f"remove container {which.name} of")',
+        "python/podcore/observe.py",
+        "        record = view.container(which.id)\n",
+        "        record = view.container(which.id) or which\n",
         "faults/test_concurrency.py::"
         "test_f60_one_removal_of_a_container_wins_against_starts_and_removals",
-        "the exclusive lock of a removal",
+        "the look, under its lock, whether a container is still there",
     ),
     Mutant(
         "F60",
-        _CREATE,
-        "        else:\n            _check_free(change, name)\n",
-        "",
-        "integration/test_contention.py::test_one_of_sixteen_threads_gets_a_name",
-        "the second look for a pod's name, in the transaction",
+        "python/podcore/operations/snapshot.py",
+        "        found = view.pod(pod.id)\n",
+        "        found = view.pod(pod.id) or pod\n",
+        "faults/test_concurrency.py::"
+        "test_f60_one_removal_of_a_pod_wins_against_starts_and_removals",
+        "the look, under its lock, whether a pod is still there",
     ),
     Mutant(
         "F61",
@@ -274,7 +276,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F69",
-        _LOGS,
+        "python/podcore/monitor/log_file.py",
         "        found = os.lstat(path)\n",
         "        found = os.stat(path)\n",
         "faults/test_input.py::test_f69_links_in_a_containers_home_lead_nobody_out[crun-log]",

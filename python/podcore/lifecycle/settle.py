@@ -31,9 +31,6 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     """
     if at_rest(host, record):
         return record
-    if record.boot_id not in ("", host.boot_id):
-        # Pids of another boot, even with their start times, may be anybody's by now.
-        record = record.but(init=None, monitor=None)
     verb = _left_behind(record)
     if verb in _RUNTIME_VERBS:
         end_runtimes(host, record, _RUNTIME_VERBS[verb])
