@@ -2,6 +2,9 @@
 
 import math
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -383,5 +386,25 @@ def test_a_stop_that_is_interrupted_stops_waiting(site, monkeypatch):
             pod.stop(timeout=100)
     assert time.monotonic() - began < 60
 
+    assert pod.stop(timeout=0).ok
+    assert container.exit_code == 137
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_a_signal_to_a_stop_ends_it_in_an_orderly_way(site, popen, number, code):
+    pod = new_pod(site)
+    container = add(site, pod, "a", stop_timeout=600)
+    pod.start()
+    program = os.path.join(os.path.dirname(sys.executable), "podcore")
+    process = popen([program, "pod", "stop", "web"], env=site.environ, stderr=subprocess.DEVNULL)
+    eventually(lambda: container.status == "stopping")
+
+    process.send_signal(number)
+
+    assert process.wait(60) == code
+    assert container.status == "running"
     assert pod.stop(timeout=0).ok
     assert container.exit_code == 137

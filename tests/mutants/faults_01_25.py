@@ -137,6 +137,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "the wait for the jobs under way",
     ),
     Mutant(
+        "F11",
+        "python/podcore/cli/main.py",
+        "    signal.signal(signal.SIGTERM, _interrupt)\n",
+        "",
+        "integration/test_stop.py::test_a_signal_to_a_stop_ends_it_in_an_orderly_way[crun-TERM]",
+        "the handler of SIGTERM",
+    ),
+    Mutant(
         "F12",
         "rust/src/lock/table.rs",
         "self.born != sys::generation()",

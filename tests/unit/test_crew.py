@@ -213,12 +213,14 @@ def test_a_watch_that_a_job_brings_about_is_noticed():
 
 def test_ctrl_c_hands_out_no_more_jobs_and_lets_those_under_way_end(monkeypatch):
     plan = Plan(["slow", "never"])
-    begun, stopping = threading.Event(), threading.Event()
+    begun, stopping, returned = threading.Event(), threading.Event(), threading.Event()
     stop = crew._Crew._stop
 
     def slow(session):
         begun.set()
         assert stopping.wait(20)
+        # Whoever does not wait for this has come back before it is over.
+        returned.wait(0.5)
 
     def interrupt(watched):
         assert begun.wait(20)
@@ -234,8 +236,10 @@ def test_ctrl_c_hands_out_no_more_jobs_and_lets_those_under_way_end(monkeypatch)
 
     with pytest.raises(KeyboardInterrupt):
         run(plan, workers=1)
+    done = list(plan.done)
+    returned.set()
 
-    assert plan.done == [("slow", None)]
+    assert done == [("slow", None)]
     assert list(plan.ready) == ["never"]
 
 
