@@ -2,6 +2,7 @@
 
 from mutants.mutant import Mutant
 
+_ATTACH = "python/podcore/monitor/attach.py"
 _CONMON = "python/podcore/monitor/conmon.py"
 _CREATE = "python/podcore/lifecycle/create.py"
 _EXITS = "python/podcore/monitor/exits.py"
@@ -290,6 +291,31 @@ MUTANTS: tuple[Mutant, ...] = (
         "while True:",
         f"{_FAKE_CONMON}::test_an_endless_answer_is_cut_off",
         "the limit of an answer's length",
+    ),
+    Mutant(
+        "F22",
+        _CONMON,
+        '            "--full-attach",\n',
+        "",
+        "monitor/test_launch.py::test_a_deep_bundle_directory_is_no_obstacle[crun]",
+        "conmon's way around the limit of a socket's path",
+    ),
+    Mutant(
+        "F22",
+        _ATTACH,
+        'f"/proc/self/fd/{held}/attach"',
+        'f"{directory}/attach"',
+        "pods/test_attach.py::test_input_output_and_exit_code_are_complete[crun]",
+        "the same of podcore's clients",
+    ),
+    Mutant(
+        "F22",
+        _ATTACH,
+        "                _limit_patience(connection, monitor, deadline)\n",
+        "",
+        "pods/test_attach.py::test_a_client_that_is_stopped_holds_up_neither_container_nor_monitor"
+        "[crun]",
+        "the limit of how long conmon waits for a client",
     ),
     Mutant(
         "F23",
