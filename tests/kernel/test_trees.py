@@ -12,7 +12,7 @@ import pytest
 
 from podcore import _core
 from podcore.errors import InvalidArgumentError
-from podcore.kernel import mounts, trees
+from podcore.kernel import file_contents, mounts, trees
 
 ROOTS = pytest.mark.parametrize("by", ["path", "descriptor"])
 
@@ -397,6 +397,30 @@ def test_large_files_are_copied_to_the_last_byte(inside: Path, outside: Path) ->
     (outside / "large").write_bytes(data)
     trees.copy_in(str(inside), f"{outside}/large", "/tmp")
     assert (inside / "tmp" / "large").read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/proc/sys/kernel/ostype", "/proc/cpuinfo", "/sys/kernel/mm/transparent_hugepage/enabled"],
+)
+def test_files_of_the_kernel_are_copied_as_they_read(outside: Path, path: str) -> None:
+    """They say that they have no byte, or a whole page."""
+    if not os.path.exists(path):
+        pytest.skip(f"there is no `{path}`")
+    trees.copy_out("/", path, f"{outside}/got")
+    if path == "/proc/sys/kernel/ostype":
+        assert (outside / "got").read_text() == "Linux\n"
+    copied = (outside / "got").read_bytes()
+    assert copied
+    assert b"\0" not in copied
+
+
+def test_a_file_that_is_cut_short_meanwhile_is_not_filled_up(inside: Path, outside: Path) -> None:
+    with open(inside / "tmp" / "log", "w+b") as file, open(outside / "copy", "w+b") as copy:
+        file.write(b"what is left")
+        file.flush()
+        file_contents.copy_data(file.fileno(), copy.fileno(), 1 << 20)
+    assert (outside / "copy").read_bytes() == b"what is left"
 
 
 @pytest.mark.parametrize(

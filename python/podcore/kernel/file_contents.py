@@ -4,43 +4,70 @@ import errno
 import os
 
 _CHUNK = 1 << 20
+_LONGEST_UNKNOWN = 64 << 20  # bytes of a file that does not say how long it is
 _CAPABILITIES = "security.capability"
 
 
 def copy_data(source: int, target: int, size: int) -> None:
     """Copies what a file held when it was looked at, holes as holes; it may grow meanwhile.
 
+    Files of /proc and /sys say that they are empty, or a page long: what they have is read.
+
     Args:
-        source: a descriptor of it.
+        source: a descriptor of it, with O_NONBLOCK.
         target: one of an empty file.
         size: as it was then, in bytes.
 
     Raises:
         OSError: as the kernel says.
     """
+    if size == 0:
+        _copy_until_end(source, target)
+        return
     offset = 0
     while offset < size:
         try:
             start = os.lseek(source, offset, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                break  # nothing but a hole up to the end
+                # Nothing but a hole up to the end, which may be nearer by now.
+                size = min(size, os.fstat(source).st_size)
+                break
             raise
         end = min(os.lseek(source, start, os.SEEK_HOLE), size)
         offset = start
         while offset < end:
             data = os.pread(source, min(_CHUNK, end - offset), offset)
             if not data:
-                break  # truncated meanwhile
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(target, view, offset)
-                view = view[written:]
-                offset += written
-        else:
-            continue
-        break
+                os.ftruncate(target, offset)  # it is no longer than that, or not any more
+                return
+            _write(target, data, offset)
+            offset += len(data)
     os.ftruncate(target, size)
+
+
+def _copy_until_end(source: int, target: int) -> None:
+    offset = 0
+    while offset < _LONGEST_UNKNOWN:
+        try:
+            data = os.pread(source, _CHUNK, offset)
+        except OSError as error:
+            # What would have to be waited for, or can't be read from its middle, has no end.
+            if error.errno in (errno.EAGAIN, errno.ESPIPE, errno.EINVAL) and offset:
+                return
+            raise
+        if not data:
+            return
+        _write(target, data, offset)
+        offset += len(data)
+
+
+def _write(target: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(target, view, offset)
+        view = view[written:]
+        offset += written
 
 
 def copy_attributes(source: int, target: int, *, capabilities: bool) -> list[str]:

@@ -248,7 +248,8 @@ class Copy:
 
     def _file(self, path_fd: int, status: os.stat_result, into: int, name: str, path: str) -> None:
         # The very file that was looked at, whatever has its name now.
-        source = os.open(f"/proc/self/fd/{path_fd}", os.O_RDONLY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        source = os.open(f"/proc/self/fd/{path_fd}", flags)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             target = os.open(name, flags, 0o600, dir_fd=into)
