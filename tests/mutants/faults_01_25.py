@@ -182,8 +182,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F14",
         _OBSERVE,
-        "if record.init is None or not process.alive(record.init):",
-        "if record.init is None or not record.monitor or not process.alive(record.monitor):",
+        "if record.init is None or not process.alive(record.init)",
+        "if record.init is None or not record.monitor or not process.alive(record.monitor)",
         f"{_CRASH}::test_a_container_outlives_its_monitor[crun]",
         "the look at the container's own process instead of its monitor",
     ),
