@@ -31,7 +31,7 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     """
     if at_rest(host, record):
         return record
-    verb = _left_behind(record)
+    verb = _left_behind(host, record)
     if verb in _RUNTIME_VERBS:
         end_runtimes(host, record, _RUNTIME_VERBS[verb])
     seen = observe(host, record)
@@ -55,10 +55,10 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     return record if now is record or now == record else now
 
 
-def _left_behind(record: ContainerRecord) -> Verb | None:
+def _left_behind(host: Host, record: ContainerRecord) -> Verb | None:
     """Returns the verb that nobody is at work on any more."""
     intent = record.intent
-    if intent is None:
+    if intent is None or (intent.verb is Verb.STOP and intent.owner == host.me):
         return None
     if intent.verb is Verb.STOP and process.alive(intent.owner):
         return None
