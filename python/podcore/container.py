@@ -227,14 +227,12 @@ class Container:
             user: ``user[:group]``; default: the container's.
             cwd: default: the container's.
             stdin: what it reads; None for nothing.
-            terminal: it gets a pseudo-terminal; all that it shows is ``stdout`` then. (crun 1.8.1
-                sometimes loses what a command shows that ends at once.)
+            terminal: it gets a pseudo-terminal; all that it shows is ``stdout`` then.
             on_output: is called with ``stdout`` or ``stderr`` and a piece of what was written
                 there as it comes, which the result then lacks; what it raises ends the command.
-                Not with a terminal.
 
         Raises:
-            InvalidArgumentError: ``on_output`` with ``terminal``, or a bad command or timeout.
+            InvalidArgumentError: a bad command or timeout.
             ContainerStateError: it does not run.
             CommandError: the command is not there (``.exit_code`` 127) or can't be executed (126).
             ExecTimeoutError: its time was up; has what it had written until then.
@@ -250,14 +248,10 @@ class Container:
             terminal=terminal,
             timeout=check_timeout(timeout),
         )
-        if terminal and on_output is not None:
-            from podcore.errors import InvalidArgumentError
-
-            raise InvalidArgumentError("on_output: what a terminal shows can't be streamed")
         if terminal:
             from podcore.operations.terminal import run_in_terminal
 
-            return run_in_terminal(self._engine.host, self._record, wanted, stdin)
+            return run_in_terminal(self._engine.host, self._record, wanted, stdin, on_output)
         return run(self._engine.host, self._record, wanted, stdin, on_output)
 
     def attach(

@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from harness import host
 from harness.polling import eventually
 
 PODCORE = os.path.join(os.path.dirname(sys.executable), "podcore")
@@ -262,3 +263,70 @@ def test_a_container_without_a_terminal_controls_none(site, jobs, screen):
     )
     assert one.end() == 0
     assert b"\\x1b[2Jtext" in one.shown
+
+
+@pytest.fixture
+def up(site, jobs):
+    site.cli("run", "-d", "--name", "app", *jobs, "sleep", "1000")
+    return "jobs/app"
+
+
+def test_exec_on_a_terminal_has_its_size_its_keys_and_its_exit_code(site, up, screen):
+    # crun does not know the size before it starts the command.
+    sized = 'until [ "$(stty size)" = "24 80" ]; do usleep 9999; done; echo sized'
+    one = screen("exec", "-it", up, "sh", "-c", f"{sized}; stty -echo; read x; exit $x")
+    one.expect(rb"sized")
+    one.type(b"9\r")
+    assert one.end() == 9
+    two = screen("exec", "-it", up, "sh", "-c", "stty -echo; echo ready; cat; exit $?")
+    two.expect(rb"ready")
+    two.type(b"\x03")
+    assert two.end() == 130
+
+
+@pytest.mark.runtimes("crun")
+def test_a_window_that_changes_changes_for_a_command_too(site, up, screen):
+    script = """
+        trap '[ "$(stty size)" != "33 77" ] || exit 3' WINCH
+        stty -echo; echo ready; while :; do usleep 9999; done
+    """
+    one = screen("exec", "-it", up, "sh", "-c", script)
+    one.expect(rb"ready")
+    one.resize(33, 77)
+    os.kill(one.process.pid, signal.SIGWINCH)
+    assert one.end() == 3
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 130)],
+    ids=["TERM", "INT", "HUP"],
+)
+def test_whatever_ends_an_exec_the_terminal_is_as_before(number, code, site, up, screen):
+    one = screen("exec", "-it", up, "sh", "-c", "stty -echo; echo ready; sleep 4321")
+    one.expect(rb"ready")
+    os.kill(one.process.pid, number)
+    assert one.end() == code
+    # And nothing of the command is left.
+    group = f"/{site.cgroup_parent}/"
+    assert not [
+        pid
+        for pid in host.processes()
+        if group in host.read_proc(pid, "cgroup") and "4321" in host.read_proc(pid, "cmdline")
+    ]
+
+
+@pytest.mark.runtimes("crun")
+def test_exec_on_a_terminal_says_why_there_is_no_command(site, up, screen):
+    one = screen("exec", "-it", up, "nope")
+    assert one.end() == 127
+    assert b"is not in container" in one.shown
+
+
+@pytest.mark.runtimes("crun")
+def test_exec_with_a_terminal_but_none_here(site, up):
+    done = run(site, "exec", "-it", up, "sh", "-c", "tty; cat; exit 4", input=b"typed\n")
+    assert done.returncode == 4
+    assert done.stdout.startswith(b"/dev/pts/") or done.stdout.startswith(b"typed")
+    assert done.stdout.count(b"typed") == 2

@@ -212,7 +212,6 @@ def test_exec_passes_its_arguments_and_returns_the_exit_code(engine, cli_fd):
                 "user": "5",
                 "cwd": "/srv",
                 "stdin": None,
-                "terminal": False,
             },
         )
     ]
@@ -243,7 +242,8 @@ def test_exec_on_a_terminal_is_escaped_and_does_not_wait_for_what_it_left_behind
     screen = Screen()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", Screen())
-    with foreground.streams(raw=False) as (stdout, _):
+    with foreground.streams() as fds:
+        stdout = fds[1]
         held_by_a_background_process = os.dup(stdout)
         os.write(stdout, b"half \xe2\x82")
         os.write(stdout, b"\xac \x1b[2J")

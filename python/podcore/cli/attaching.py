@@ -1,4 +1,4 @@
-"""``attach``, ``run -i`` and ``start --attach``: one's own streams as those of a container."""
+"""``attach``, ``run -i``, ``start --attach``, ``exec -t``: one's own streams as a container's."""
 
 import codecs
 import os
@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from podcore.cli import output, terminal
 from podcore.cli.arguments import Parser
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from podcore.cli.context import Context
     from podcore.container import Container
     from podcore.engine import Engine
-    from podcore.lifecycle.attach import Attachment
     from podcore.lifecycle.pump import Watched
     from podcore.model import AttachResult
 
@@ -113,7 +112,7 @@ def follow(engine: "Engine", container: "Container", chosen: Wish) -> int:
     typed = stdin is not None and terminal.is_terminal(stdin)
     screen = Screen(raw=spec.terminal)
     mode = terminal.raw(stdin) if typed and spec.terminal and isinstance(stdin, int) else None
-    with _signals(container, proxy=chosen.proxy) as begin, mode or nullcontext():
+    with _signals(container if chosen.proxy else None) as begin, mode or nullcontext():
         done = attach(
             engine,
             container.id,
@@ -141,7 +140,7 @@ def attach(
     keys: bytes,
     on_output: Callable[[str, bytes], object],
     start: bool,
-    begin: "Callable[[Attachment], Watched]",
+    begin: "Callable[[_Resizable], Watched]",
 ) -> "AttachResult":
     """Attaches to a container; see ``operations.attach``."""
     from podcore.lifecycle.attach import Attach
@@ -152,6 +151,23 @@ def attach(
     wanted = Attach(stdin=stdin, keys=keys)
     sink = operations.Sink(None, None, on_output)
     return operations.attach(engine.host, record, wanted, sink, start=start, begin=begin)
+
+
+# `Any`: the fields of Exec, of several types.
+def exec_on_terminal(engine: "Engine", reference: str, *, interactive: bool, **wanted: Any) -> int:
+    """Runs a command in a container on a terminal, with one's own as that, and returns its code."""
+    from podcore.lifecycle.exec import Exec
+    from podcore.lifecycle.exec_terminal import run_on_terminal
+    from podcore.operations.find import container
+
+    _, record = container(engine.host, reference)
+    stdin = terminal.stdin() if interactive else None
+    typed = isinstance(stdin, int) and terminal.is_terminal(stdin)
+    mode = terminal.raw(stdin) if typed and isinstance(stdin, int) else None
+    given = Exec(terminal=True, size=terminal.size(), **wanted)
+    screen = Screen(raw=True)
+    with _signals(None) as begin, mode or nullcontext():
+        return run_on_terminal(engine.host, record, given, stdin, screen.write, begin)
 
 
 class Screen:
@@ -183,9 +199,13 @@ class Screen:
                 output.data(output.escape(rest).encode(), stream=target, raw=True)
 
 
+class _Resizable(Protocol):
+    def resize(self, rows: int, columns: int) -> None: ...
+
+
 @contextmanager
-def _signals(container: "Container", *, proxy: bool) -> "Iterator[Callable[[Attachment], Watched]]":
-    """Passes signals, and the size of the terminal, on to a container while it is attached to."""
+def _signals(container: "Container | None") -> "Iterator[Callable[[_Resizable], Watched]]":
+    """Passes the size of the terminal on, and signals to a container where one is given."""
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     sent: set[int] = set()
 
@@ -195,22 +215,22 @@ def _signals(container: "Container", *, proxy: bool) -> "Iterator[Callable[[Atta
         except BlockingIOError:
             pass  # thousands of them wait already
 
-    def begin(attachment: "Attachment") -> "Watched":
+    def begin(connection: _Resizable) -> "Watched":
         def resize() -> None:
             if (known := terminal.size()) is not None:
-                attachment.resize(*known)
+                connection.resize(*known)
 
         def look() -> None:
             for number in os.read(reading, 512):
                 if number == signal.SIGWINCH:
                     resize()
-                else:
+                elif container is not None:
                     _pass_on(container, number, sent)
 
         resize()
         return {reading: look}
 
-    numbers = (*_PROXIED, signal.SIGWINCH) if proxy else (signal.SIGWINCH,)
+    numbers = (signal.SIGWINCH,) if container is None else (*_PROXIED, signal.SIGWINCH)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield begin

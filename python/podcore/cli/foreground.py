@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from podcore.cli import attaching, creation, logs, output
+from podcore.cli import attaching, creation, logs, output, terminal
 from podcore.cli.arguments import Parser, duration
 from podcore.cli.selection import FAILED, UsageError
 from podcore.errors import (
@@ -160,24 +160,25 @@ def run_exec(context: "Context", options: Namespace) -> int:
         raise UsageError("a command is missing")
     timeout = duration(options.timeout)
     environment = creation.environment(options.env)
-    # Who asked for a terminal gets what the command sends to one, as it is.
-    with streams(raw=options.tty) as (stdout, stderr):
-        fds = {1: stdout, 2: stderr} | ({0: 0} if options.interactive else {})
-        try:
-            return exec_attached(
-                context.engine,
-                options.container,
-                fds,
-                command=command,
-                timeout=timeout,
-                env=environment or None,
-                user=options.user,
-                cwd=options.workdir,
-                terminal=options.tty,
-            )
-        except CommandError as problem:
-            output.failure(problem)
-            return problem.exit_code
+    wanted = {
+        "command": command,
+        "timeout": timeout,
+        "env": environment or None,
+        "user": options.user,
+        "cwd": options.workdir,
+    }
+    engine, name = context.engine, options.container
+    try:
+        if options.tty:
+            interactive = options.interactive
+            return attaching.exec_on_terminal(engine, name, interactive=interactive, **wanted)
+        with streams() as fds:
+            stdin = terminal.stdin() if options.interactive else b""
+            given = {0: stdin} if isinstance(stdin, int) else {}
+            return exec_attached(engine, name, given | fds, **wanted)
+    except CommandError as problem:
+        output.failure(problem)
+        return problem.exit_code
 
 
 # `Any`: the fields of Exec, of several types.
@@ -191,21 +192,19 @@ def exec_attached(engine: "Engine", reference: str, fds: Mapping[int, int], **wa
 
 
 @contextmanager
-def streams(*, raw: bool) -> Iterator[tuple[int, int]]:
-    """Lends two descriptors whose output becomes that of podcore, escaped where it is a terminal.
-
-    Args:
-        raw: unchanged also on a terminal.
-    """
+def streams() -> Iterator[dict[int, int]]:
+    """Lends 1 and 2: their output becomes that of podcore, escaped where it is a terminal."""
     sys.stdout.flush()
     with ExitStack() as stack:
-        lent = [stack.enter_context(_lent(stream, raw=raw)) for stream in (sys.stdout, sys.stderr)]
-        yield lent[0], lent[1]
+        yield {
+            1: stack.enter_context(_lent(sys.stdout)),
+            2: stack.enter_context(_lent(sys.stderr)),
+        }
 
 
 @contextmanager
-def _lent(stream: TextIO, *, raw: bool) -> Iterator[int]:
-    if raw or not output.is_terminal(stream):
+def _lent(stream: TextIO) -> Iterator[int]:
+    if not output.is_terminal(stream):
         yield stream.fileno()
         return
     reading, writing = os.pipe()

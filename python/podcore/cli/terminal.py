@@ -1,9 +1,13 @@
 """The terminal of whoever called podcore: handed to a container as it is, and always taken back."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+_SILENT = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def stdin() -> int | bytes:
@@ -27,6 +31,10 @@ def size() -> tuple[int, int] | None:
     return None
 
 
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def raw(descriptor: int) -> Iterator[None]:
     """Passes every key on as it is, Ctrl-C too, until the block is left for whatever reason."""
@@ -34,6 +42,10 @@ def raw(descriptor: int) -> Iterator[None]:
     import tty
 
     before = termios.tcgetattr(descriptor)
+    # These end a process without a word, and the terminal would stay as it is.
+    silent = [one for one in _SILENT if signal.getsignal(one) is signal.SIG_DFL]
+    for number in silent:
+        signal.signal(number, _leave)
     try:
         tty.setraw(descriptor, termios.TCSANOW)
         yield
@@ -42,3 +54,5 @@ def raw(descriptor: int) -> Iterator[None]:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         except termios.error:
             pass  # it was hung up: there is no terminal any more
+        for number in silent:
+            signal.signal(number, signal.SIG_DFL)

@@ -27,7 +27,8 @@ from podcore.errors import (
 from podcore.kernel import command as programs
 from podcore.kernel.cgroup import Cgroup
 from podcore.kernel.files import make_directory, remove_tree, write_atomic
-from podcore.lifecycle.streams import Collected, Output, collect, nothing_to_read
+from podcore.lifecycle.relay import relayed
+from podcore.lifecycle.streams import Collected, Output, collect
 from podcore.model import ContainerStatus, ExecResult
 from podcore.names import short
 from podcore.observe import stored, truth
@@ -50,7 +51,8 @@ class Exec:
         env: variables added to the container's own.
         user: ``user[:group]``; None for the container's.
         cwd: None for the container's.
-        terminal: it gets a pseudo-terminal; its stdio must be one then.
+        terminal: it gets a pseudo-terminal; see ``exec_terminal``.
+        size: lines and columns of that; None for the runtime's choice.
         timeout: seconds; None for no end.
     """
 
@@ -59,6 +61,7 @@ class Exec:
     user: str | None = None
     cwd: str | None = None
     terminal: bool = False
+    size: tuple[int, int] | None = None
     timeout: float | None = None
 
 
@@ -84,9 +87,9 @@ def run(
         CommandError: the command is not there (127) or can't be executed (126).
         ExecTimeoutError: its time was up; all that it started has been killed.
     """
-    with _prepared(host, which, wanted) as prepared:
-        with collect(prepared.start, stdin, output) as collected:
-            code = prepared.wait(collected)
+    with prepared(host, which, wanted) as it:
+        with collect(it.start, stdin, output) as collected:
+            code = it.wait(collected)
         return ExecResult(code, collected.stdout, collected.stderr)
 
 
@@ -97,74 +100,92 @@ def run_attached(host: Host, which: ContainerRecord, wanted: Exec, fds: Mapping[
         host: of the engine.
         which: the container.
         wanted: what to run.
-        fds: what its descriptors 0, 1 and 2 are; 0 at its end, the others /dev/null where left out.
+        fds: where its descriptors 0, 1 and 2 lead, see ``relayed``.
 
     Raises:
         As ``run``.
     """
-    with _prepared(host, which, wanted) as prepared, nothing_to_read() as nothing:
-        prepared.start({0: nothing, **fds})
-        return prepared.wait(None)
+    with prepared(host, which, wanted) as it, relayed(fds) as lent:
+        it.start(lent)
+        return it.wait(None)
 
 
-class _Prepared:
+class Prepared:
+    """A command with a cgroup and a directory of its own, which are there as long as the block.
+
+    Attributes:
+        host: of the engine.
+        record: the container, which runs.
+        wanted: what is to be run.
+        directory: holds ``process.json``; gets ``pid`` once the command begins, and ``log``.
+        cgroup: where it will be.
+        deadline: when its time is up.
+    """
+
     def __init__(
         self, host: Host, record: ContainerRecord, wanted: Exec, directory: str, cgroup: Cgroup
     ) -> None:
-        self._host = host
-        self._record = record
-        self._wanted = wanted
-        self._directory = directory
-        self._cgroup = cgroup
+        self.host = host
+        self.record = record
+        self.wanted = wanted
+        self.directory = directory
+        self.cgroup = cgroup
         self._child: programs.Child | None = None
-        self._deadline = Deadline.after(wanted.timeout)
+        self.deadline = Deadline.after(wanted.timeout)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a process of it."""
+        return os.path.exists(f"{self.directory}/pid")
 
     def start(self, fds: Mapping[int, int]) -> programs.Child:
-        runtime = self._host.runtime(self._record.oci_runtime)
+        """Starts it by its runtime, with these descriptors."""
+        runtime = self.host.runtime(self.record.oci_runtime)
         argv = runtime.exec_arguments(
-            self._record.id,
-            process_file=f"{self._directory}/process.json",
-            pid_file=f"{self._directory}/pid",
-            cgroup=os.path.basename(self._cgroup.path),
-            log=f"{self._directory}/log",
+            self.record.id,
+            process_file=f"{self.directory}/process.json",
+            pid_file=f"{self.directory}/pid",
+            cgroup=os.path.basename(self.cgroup.path),
+            log=f"{self.directory}/log",
         )
         self._child = programs.spawn(argv, fds=fds)
         return self._child
 
     def wait(self, collected: Collected | None) -> int:
+        """Waits for its end, or ends it, and returns its exit code."""
         child = self._child
         assert child is not None, "it was started"
         with child:
             try:
                 if collected is not None:
-                    collected.pump(self._deadline)
-                code = child.wait(self._deadline.remaining())
+                    collected.pump(self.deadline)
+                code = child.wait(self.deadline.remaining())
                 if code is None:
-                    self._raise_timeout(collected)
+                    if collected is None:
+                        self.raise_timeout()
+                    self.raise_timeout(collected.stdout, collected.stderr)
             except BaseException:
                 # Ctrl-C and whatever `output` raises too: nobody waits for it any more.
-                self._cgroup.kill(KILL_PATIENCE)
+                self.cgroup.kill(KILL_PATIENCE)
                 child.kill()
                 raise
-        if code != 0 and not os.path.exists(f"{self._directory}/pid"):
-            self._raise_not_begun(child.argv, code)
+        if code != 0 and not self.begun:
+            self.raise_not_begun(child.argv, code)
         return 128 - code if code < 0 else code
 
-    def _raise_timeout(self, collected: Collected | None) -> NoReturn:
+    def raise_timeout(self, stdout: bytes = b"", stderr: bytes = b"") -> NoReturn:
+        """Says that it was killed, and what it had written by then."""
         message = (
-            f"`{self._wanted.command[0]}` in container `{self._record.name}` was killed: it took "
-            f"longer than {self._wanted.timeout:g} s"
+            f"`{self.wanted.command[0]}` in container `{self.record.name}` was killed: it took "
+            f"longer than {self.wanted.timeout:g} s"
         )
-        raise ExecTimeoutError(
-            message,
-            b"" if collected is None else collected.stdout,
-            b"" if collected is None else collected.stderr,
-        )
+        raise ExecTimeoutError(message, stdout, stderr)
 
-    def _raise_not_begun(self, argv: Sequence[str], code: int) -> None:
-        detail = last_error(f"{self._directory}/log")
-        name, record = self._wanted.command[0], self._record
-        found = _in_rootfs(self._host, record, name)
+    def raise_not_begun(self, argv: Sequence[str], code: int) -> NoReturn:
+        """Says why there was no command: by what is in the container, not by what is said."""
+        detail = last_error(f"{self.directory}/log")
+        name, record = self.wanted.command[0], self.record
+        found = _in_rootfs(self.host, record, name)
         if found is None:
             message = f"exec in container `{record.name}` ({short(record.id)}) failed: {detail}"
             raise OCIRuntimeError(message, argv, code, detail)
@@ -179,7 +200,13 @@ class _Prepared:
 
 
 @contextmanager
-def _prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[_Prepared]:
+def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepared]:
+    """Makes what a command needs; what it leaves running in the background stays.
+
+    Raises:
+        InvalidArgumentError: it can't be a command.
+        ContainerStateError: the container is not running.
+    """
     if not wanted.command or not all(isinstance(word, str) for word in wanted.command):
         message = f"the command of an exec in `{which.name}` is empty or holds what is no string"
         raise InvalidArgumentError(message)
@@ -197,13 +224,15 @@ def _prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[_Pre
         cwd=wanted.cwd,
         terminal=wanted.terminal,
     )
+    if wanted.terminal and wanted.size is not None:
+        described["consoleSize"] = {"height": wanted.size[0], "width": wanted.size[1]}
     directory = f"{host.places.attempt(record.id, record.incarnation)}/{token}"
     cgroup = host.cgroup(f"{record.cgroup_path}/{token}")
     try:
         make_directory(directory)
         write_atomic(f"{directory}/process.json", json.dumps(described).encode())
         cgroup.create()
-        yield _Prepared(host, record, wanted, directory, cgroup)
+        yield Prepared(host, record, wanted, directory, cgroup)
     finally:
         remove_tree(directory)
         if not cgroup.populated():

@@ -187,14 +187,3 @@ def write_all(descriptor: int, data: bytes) -> None:
             poll = select.poll()
             poll.register(descriptor, select.POLLOUT)
             poll.poll()
-
-
-@contextmanager
-def nothing_to_read() -> Iterator[int]:
-    """Gives a descriptor that is at its end, to be a command's stdin instead of /dev/null."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    os.close(writing)
-    try:
-        yield reading
-    finally:
-        os.close(reading)

@@ -238,11 +238,11 @@ def _pipes(fds: list[int]) -> tuple[int, int, int, int]:
     fds += os.pipe()
     for place, fd in enumerate(fds):
         if fd < 3:
-            fds[place] = _above_stdio(fd)
+            fds[place] = above_stdio(fd)
     return fds[0], fds[1], fds[2], fds[3]
 
 
-def _above_stdio(fd: int) -> int:
+def above_stdio(fd: int) -> int:
     """Renumbers a descriptor of a caller that has closed its own stdin, stdout or stderr."""
     try:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
