@@ -323,8 +323,8 @@ class Container:
         Raises:
             InvalidArgumentError: one of them is missing or can't be copied.
             ContainerStateError: what the target lies in is read-only.
-            UnsupportedError: it runs a bundle of the user's, or the target lies in a tmpfs of one
-                that has user ids of its own (the profile ``strict``).
+            UnsupportedError: it runs a bundle of the user's; or it has the profile ``strict``, the
+                target lies in a tmpfs, and nobody but root can run this Python.
         """
         import os
 

@@ -13,6 +13,7 @@ from podcore.bundle.hardening import ID_RANGE, id_mappings
 from podcore.errors import ContainerStateError, InvalidArgumentError, UnsupportedError
 from podcore.kernel import cgroupfs, mountinfo, process, trees
 from podcore.lifecycle import home, rootfs
+from podcore.lifecycle.copy_across import copy_across
 from podcore.lifecycle.held import Held, hold
 from podcore.model import ContainerStatus, Mount, Profile, RootfsMode
 from podcore.names import short
@@ -78,8 +79,8 @@ def copy_in(
     Raises:
         InvalidArgumentError: source or target is missing or of a kind that can't be copied.
         ContainerStateError: what the target lies in is read-only.
-        UnsupportedError: it runs a bundle of the user's, or the target lies in a tmpfs of one that
-            has user ids of its own.
+        UnsupportedError: it runs a bundle of the user's; or it has user ids of its own, the target
+            lies in a tmpfs of its own, and no process with those ids can run Python here.
     """
     with hold(host, session, which) as held, ExitStack() as stack:
         mount = _mount_of(held.record, target)
@@ -87,14 +88,19 @@ def copy_in(
         if read_only:
             raise _read_only(held.record, target)
         seen = stack.enter_context(_seen(held, target, mount))
-        owner = _owner(held, stack, seen, archive=archive)
+        first = _first_id(held)
+        owner = _owner(held, stack, seen, first, archive=archive)
         try:
-            return trees.copy_in(seen.root, source, seen.path, owner=owner)
+            try:
+                return trees.copy_in(seen.root, source, seen.path, owner=owner)
+            except OSError as error:
+                # The answer of a file system in which the host's ids do not exist.
+                if error.errno != errno.EOVERFLOW or not isinstance(seen.root, int):
+                    raise
+            return copy_across(host.places, held.record, seen.root, source, target, owner, first)
         except OSError as error:
             if error.errno == errno.EROFS:
                 raise _read_only(held.record, target) from error
-            if error.errno == errno.EOVERFLOW:
-                raise _foreign(held.record, target) from error
             raise
 
 
@@ -212,15 +218,19 @@ def _root(held: Held) -> Iterator[str]:
         rootfs.release(places, record.id)
 
 
-def _owner(held: Held, stack: ExitStack, seen: _Seen, *, archive: bool) -> trees.Owner:
+def _first_id(held: Held) -> int:
+    """Returns the id of the host that is 0 inside."""
+    if held.record.spec.profile != Profile.STRICT:
+        return 0
+    with held.host.store.read() as view:
+        pod = view.pod(held.record.pod_id)
+    assert pod is not None, "a container goes before its pod"
+    return id_mappings(pod.number)[0]["hostID"]
+
+
+def _owner(held: Held, stack: ExitStack, seen: _Seen, first: int, *, archive: bool) -> trees.Owner:
     """Returns whom copies belong to, in ids of the host."""
     record = held.record
-    first = 0
-    if record.spec.profile == Profile.STRICT:
-        with held.host.store.read() as view:
-            pod = view.pod(record.pod_id)
-        assert pod is not None, "a container goes before its pod"
-        first = id_mappings(pod.number)[0]["hostID"]
 
     def outside(number: int) -> int:
         return first + number if number < ID_RANGE else number
@@ -253,15 +263,6 @@ def _pseudo(record: ContainerRecord, root: int) -> frozenset[int]:
         found.add(os.fstat(fd).st_dev)
         os.close(fd)
     return frozenset(found)
-
-
-def _foreign(record: ContainerRecord, path: str) -> UnsupportedError:
-    """Returns the error for a file system that only knows the ids of a user namespace."""
-    return UnsupportedError(
-        f"`{path}` of container `{record.name}` ({short(record.id)}) is on a file system of its own "
-        "user ids, in which the host has none\n"
-        "hint: `podcore exec -i` with `cat >`, or a volume or bind mount"
-    )
 
 
 def _read_only(record: ContainerRecord, path: str) -> ContainerStateError:
