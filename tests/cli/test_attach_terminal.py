@@ -181,7 +181,7 @@ def test_the_size_of_the_window_is_that_of_the_container(site, jobs, screen):
 @pytest.mark.runtimes("crun")
 def test_one_detaches_and_attaches_again(site, jobs, screen):
     script = "stty -echo; echo ready; while read line; do echo got $line; done; exit 6"
-    one = screen("run", "-it", "--name", "app", *jobs, "sh", "-c", script)
+    one = screen("run", "-it", "--rm", "--name", "app", *jobs, "sh", "-c", script)
     one.expect(rb"ready")
     one.type(b"one\r")
     one.expect(rb"got one")

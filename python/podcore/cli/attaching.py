@@ -87,7 +87,7 @@ def run(context: "Context", options: Namespace) -> int:
     """Attaches to a container that is up, and returns its exit code."""
     chosen = wish(options, start=False, stdin=not options.no_stdin)
     container = context.engine.container(options.container)
-    return follow(context.engine, container, chosen)
+    return follow(context.engine, container, chosen) or 0
 
 
 def start(context: "Context", options: Namespace) -> int:
@@ -96,14 +96,14 @@ def start(context: "Context", options: Namespace) -> int:
         raise UsageError("`--attach` takes one container")
     chosen = wish(options, start=True, stdin=options.interactive)
     container = context.engine.container(options.references[0])
-    return follow(context.engine, container, chosen)
+    return follow(context.engine, container, chosen) or 0
 
 
-def follow(engine: "Engine", container: "Container", chosen: Wish) -> int:
+def follow(engine: "Engine", container: "Container", chosen: Wish) -> int | None:
     """Attaches one's own streams to a container until it ends.
 
     Returns:
-        Its exit code; 0 where it was detached from.
+        Its exit code; None where it was detached from.
     """
     spec = container.inspect().spec
     stdin: int | bytes | None = None
@@ -125,7 +125,7 @@ def follow(engine: "Engine", container: "Container", chosen: Wish) -> int:
         )
     screen.finish()
     if done.detached:
-        return 0
+        return None
     if done.exit_code is None:
         output.error(f"container `{container.name}`: its exit code is not known")
         return FAILED

@@ -52,10 +52,14 @@ def run(context: "Context", options: Namespace) -> int:
     chosen = attaching.wish(options, start=True, stdin=options.stdin)
     container = creation.create(context, options)
     attached = not options.detach and (options.stdin or options.terminal)
+    leaving = False
     try:
         try:
             if attached:
-                return attaching.follow(context.engine, container, chosen)
+                code = attaching.follow(context.engine, container, chosen)
+                # Who detaches wants it to go on; nobody removes it then.
+                leaving = code is None
+                return code or 0
             container.start()
         except CommandError as problem:
             output.failure(problem)
@@ -68,7 +72,7 @@ def run(context: "Context", options: Namespace) -> int:
             return 0
         return _follow(container)
     finally:
-        if options.rm:
+        if options.rm and not leaving:
             container.remove(force=True)
 
 
