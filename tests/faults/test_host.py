@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +12,19 @@ import time
 import pytest
 
 import podcore
+from harness.bare import kill_hard
 from harness.polling import eventually
-from integration.builders import POLITE, add, await_ready, new_pod, says, states
+from integration.builders import (
+    POLITE,
+    add,
+    await_ready,
+    bundle,
+    events,
+    new_pod,
+    says,
+    states,
+)
+from podcore.cli.main import main
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import create as lifecycle_create
 from podcore.testing import check_invariants
@@ -30,6 +43,11 @@ def small(site):
     options = "size=3m,nr_inodes=200,mode=0700"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", site.root], check=True)
     yield site.root
+    remount(site.root, "rw")
+    throw_out(site.root)
+    with site.engine() as engine:
+        for pod in engine.pods():
+            pod.remove(force=True)
     subprocess.run(["umount", "--lazy", site.root], check=True)
 
 
@@ -111,6 +129,101 @@ def test_f40_on_a_full_disk_nothing_is_half_made_and_what_runs_can_be_stopped(
     sound(engine)
     pod.remove(force=True)
     engine.close()
+
+
+def remount(directory, how):
+    subprocess.run(["mount", "-o", f"remount,{how}", directory], check=True)
+
+
+def refusals(change):
+    """The types of the errors that a change fails with."""
+    with pytest.raises(podcore.PodcoreError) as caught:
+        change()
+    return {type(error) for error in getattr(caught.value, "exceptions", [caught.value])}
+
+
+def test_f41_on_a_read_only_disk_all_is_seen_and_nothing_is_changed(site, small):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one = add(site, pod, "one", command=POLITE)
+    add(site, pod, "new")
+    one.start()
+    await_ready(one)
+    # Nobody may have a file open for writing then; the container itself has none.
+    with engine.host.store.read() as view:
+        kill_hard(view.container(one.id).monitor.pid)
+    engine.close()
+    remount(small, "ro")
+
+    engine = site.engine()
+    pod, one = engine.pod("web"), engine.container(one.id)
+    for change in (
+        pod.stop,
+        pod.restart,
+        engine.container("web/new").start,
+        lambda: add(site, pod, "late"),
+        lambda: engine.create_pod("other"),
+        lambda: engine.volumes.create("data"),
+        lambda: pod.remove(force=True),
+    ):
+        assert refusals(change) == {podcore.ReadOnlyStoreError}
+    assert states(pod) == {"one": "running", "new": "configured"}
+    assert one.inspect().pid == one.pid
+    assert says(one, "ready")
+    assert "web/one" in site.cli("ps", "--format", "{{.PodName}}/{{.Names}}").stdout
+    refused = site.cli("stop", one.id, check=False)
+    assert refused.returncode != 0
+    assert "hint: is its filesystem mounted read-only" in refused.stderr
+    assert one.status == "running"
+
+    engine.close()
+    remount(small, "rw")
+    engine = site.engine()
+    pod = engine.pod("web")
+    pod.stop(timeout=30)
+    assert states(pod) == {"one": "exited", "new": "configured"}
+    pod.remove()
+    sound(engine)
+    engine.close()
+
+
+def take_away(path):
+    os.unlink(path)
+
+
+def change_it(path):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(" ")
+
+
+def make_it_unreadable(path):
+    os.unlink(path)
+    os.mkdir(path, 0o700)
+
+
+@pytest.mark.parametrize("damage", [take_away, change_it, make_it_unreadable])
+def test_f48_a_bundle_that_is_not_what_was_accepted_is_never_started(site, damage):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    users = bundle(site)
+    one = pod.create_container("one", bundle=users)
+    # That one is not needed any more.
+    shutil.rmtree(users)
+    one.start()
+    copy = f"{engine.host.places.bundle(one.id)}/config.json"
+    damage(copy)
+
+    one.kill()
+    with pytest.raises(
+        podcore.ContainerStateError, match="missing or was changed\nhint: "
+    ) as caught:
+        one.start()
+
+    assert copy in str(caught.value)
+    assert one.status == "configured"
+    one.remove()
+    assert pod.containers() == []
+    sound(engine)
 
 
 def test_f49_a_container_does_not_need_its_log(site):
@@ -197,25 +310,37 @@ def test_f49_on_a_full_disk_a_container_is_not_held_up_by_its_log(site, small):
 
 
 @pytest.mark.parametrize("shift", [86400.0, -86400.0, -1.7e9])
-def test_f50_a_clock_that_jumps_changes_no_deadline_and_no_order(site, monkeypatch, shift):
+def test_f50_a_clock_that_jumps_changes_no_deadline_and_no_order(site, monkeypatch, capsys, shift):
     engine = site.engine()
     pod = new_pod(site, engine=engine)
     first = add(site, pod, "first")
     first.start()
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: max(0.0, now() + shift))
-    second = add(site, pod, "second", "first")
+    now, looks = time.time, itertools.count(1)
+    # To and fro, so that no two looks at it are any measure of time.
+    monkeypatch.setattr(time, "time", lambda: max(0.0, now() + shift * (next(looks) % 2)))
+    second = add(site, pod, "second", "first", command=POLITE)
 
     second.start()
+    await_ready(second)
     begun = time.monotonic()
-    report = pod.stop(timeout=1)
+    report = pod.stop(timeout=2)
+    took = time.monotonic() - begun
 
     assert report.ok
-    assert time.monotonic() - begun < 90
-    assert report.seconds >= 0
+    # The one had its two seconds, the other one did not need them.
+    assert 2 <= took < 90
+    assert 2 <= report.seconds <= took
+    assert all(0 <= line.began <= line.ended <= report.seconds for line in report.rows)
+    assert second.exit_code == 0
+    assert first.wait(5) == 137
     assert [container.name for container in pod.containers()] == ["first", "second"]
+    assert events(engine, "died") == ["second", "first"]
     assert states(pod) == {"first": "exited", "second": "exited"}
-    assert first.wait(5) == second.wait(5) == 137
+    places = ["--root", site.root, "--runroot", site.run_root]
+    assert main(["ps", "--all", *places, "--cgroup-parent", site.cgroup_parent]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count(" ago") == 4
+    assert re.search(r"-\d+ \w+ ago", shown) is None
     sound(engine)
 
 

@@ -1,7 +1,6 @@
 """Faults of the monitor and of the OCI runtime, groups B and C of docs/reliability.md."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import podcore
 from harness import leftovers
 from harness.bare import When, kill_hard
 from harness.polling import eventually
-from integration.builders import POLITE, STUBBORN, add, await_ready, new_pod, states
+from integration.builders import POLITE, add, await_ready, bundle, new_pod, states
 from podcore.kernel.cgroup import Cgroup
 from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import purge
@@ -40,10 +39,17 @@ def test_f16_a_stopped_monitor_holds_up_nobody_for_longer_than_the_deadline(site
     held, other = add(site, pod, "held"), add(site, pod, "other")
     pod.start()
     monitor = row(held).monitor.pid
+    stops = [
+        threading.Thread(target=one.stop, kwargs={"timeout": 0}, daemon=True)
+        for one in (held, other)
+    ]
     os.kill(monitor, signal.SIGSTOP)
     try:
-        held.stop(timeout=0)
-        other.stop(timeout=0)
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join(60)
+        assert not any(stop.is_alive() for stop in stops), "somebody waits for its word"
     finally:
         os.kill(monitor, signal.SIGCONT)
 
@@ -101,33 +107,6 @@ def test_f20_the_exit_code_of_an_earlier_life_is_never_that_of_a_later_one(site)
     assert one.exit_code is None
     assert one.wait(10) is None
     sound(engine)
-
-
-def bundle(site, hook="", command=STUBBORN):
-    """A bundle of the user's own, with a hook that the runtime runs in the middle of a create."""
-    path = f"{site.base}/bundle"
-    os.mkdir(path)
-    kinds = ("pid", "ipc", "uts", "mount", "network")
-    config = {
-        "ociVersion": "1.0.2",
-        "process": {
-            "args": command,
-            "cwd": "/",
-            "env": ["PATH=/bin"],
-            "user": {"uid": 0, "gid": 0},
-        },
-        "root": {"path": site.rootfs, "readonly": True},
-        "mounts": [
-            {"destination": "/proc", "type": "proc", "source": "proc"},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-        ],
-        "linux": {"namespaces": [{"type": kind} for kind in kinds]},
-    }
-    if hook:
-        config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", hook]}]}
-    with open(f"{path}/config.json", "w", encoding="utf-8") as file:
-        json.dump(config, file)
-    return path
 
 
 @pytest.mark.runtimes("runc", "crun")

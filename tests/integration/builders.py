@@ -1,5 +1,8 @@
 """Containers for the tests, and what they are waited for with."""
 
+import json
+import os
+
 from harness.polling import eventually
 from podcore.lifecycle import create as lifecycle_create
 
@@ -24,6 +27,33 @@ def diamond(site, pod, command=POLITE):
     """``top`` needs ``left`` and ``right``, both need ``base``; by name."""
     edges = {"base": (), "left": ("base",), "right": ("base",), "top": ("left", "right")}
     return {name: add(site, pod, name, *needs, command=command) for name, needs in edges.items()}
+
+
+def bundle(site, hook="", command=STUBBORN):
+    """A bundle of the user's own, with a hook that the runtime runs in the middle of a create."""
+    path = f"{site.base}/bundle"
+    os.mkdir(path)
+    kinds = ("pid", "ipc", "uts", "mount", "network")
+    config = {
+        "ociVersion": "1.0.2",
+        "process": {
+            "args": command,
+            "cwd": "/",
+            "env": ["PATH=/bin"],
+            "user": {"uid": 0, "gid": 0},
+        },
+        "root": {"path": site.rootfs, "readonly": True},
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+        ],
+        "linux": {"namespaces": [{"type": kind} for kind in kinds]},
+    }
+    if hook:
+        config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", hook]}]}
+    with open(f"{path}/config.json", "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    return path
 
 
 def create_only(container):

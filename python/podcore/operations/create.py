@@ -41,6 +41,7 @@ def create_pod(host: Host, spec: PodSpec) -> PodRecord:
         OCIRuntimeNotFoundError, UnsupportedError: an infra container can't be made here.
     """
     checked = check_pod(spec)
+    host.store.check_writable()
     pod_id = new_id()
     if checked.name is not None:
         with host.store.read() as view:
@@ -111,6 +112,7 @@ def create_containers(
         PodRemovedError: the pod is gone.
     """
     checked = [check_container(spec) for spec in specs]
+    host.store.check_writable()
     runtimes = [
         host.default_runtime()
         if spec.oci_runtime is None

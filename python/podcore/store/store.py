@@ -139,6 +139,7 @@ class Store:
                 if connection.read_only:
                     raise faults.read_only(self.path)
                 if adds:
+                    self.check_writable()
                     reserve.keep(self.path)
                 else:
                     reserve.spend(self.path, connection)
@@ -156,6 +157,15 @@ class Store:
                 if not committed:
                     self._configs.clear()
                 self._give(connection)
+
+    def check_writable(self) -> None:
+        """Checks that what belongs to new rows can be made beside the database.
+
+        Raises:
+            ReadOnlyStoreError: the filesystem lets nobody write.
+        """
+        if not os.access(os.path.dirname(self.path), os.W_OK):
+            raise faults.read_only(self.path)
 
     def integrity(self) -> list[str]:
         """Returns what is wrong with the database, as sentences; reads all of it.
@@ -197,12 +207,11 @@ class Store:
             if connection is None:
                 return self._opened()
             if connection.identity == (found.st_dev, found.st_ino):
-                if connection.journals == journals(self.path):
+                if connection.read_only or connection.journals == journals(self.path):
                     return connection
-                if not connection.read_only:
-                    self._give(connection)
-                    raise faults.journal_gone(self.path)
-            # A repair put another database in its place, or it can be written by now.
+                self._give(connection)
+                raise faults.journal_gone(self.path)
+            # A repair put another database in its place.
             self._forget(connection)
 
     def _opened(self) -> Connection:
