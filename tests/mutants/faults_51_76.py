@@ -229,14 +229,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F67",
         _CREATE,
-        "        if name in seen:\n",
-        "        if name in taken and name not in seen:\n",
-        "integration/test_bad_input.py::test_a_name_that_is_taken",
-        "the look for a container's name",
-    ),
-    Mutant(
-        "F67",
-        _CREATE,
         "if name is not None and is_id(name) and view.container(name) is not None:",
         "if name is not None and is_id(name) and view.pod(name) is not None:",
         "faults/test_input.py::test_f67_the_id_of_another_is_no_name",
@@ -319,7 +311,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "python/podcore/specs/documents.py",
         "os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY",
         "os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY",
-        "unit/test_specs.py::test_a_bundle_configuration_that_is_no_file_is_refused[link]",
+        "unit/test_specs.py::test_a_bundle_configuration_that_is_no_file_is_refused[link-symbolic links]",
         "the refusal of a link as configuration",
     ),
     Mutant(

@@ -303,16 +303,21 @@ def test_hostile_bundle_configurations_are_refused(tree, text, message):
         check_container(ContainerSpec(name="b", bundle=f"{tree}/bundle"))
 
 
-@pytest.mark.parametrize("kind", ["link", "fifo", "directory"])
-def test_a_bundle_configuration_that_is_no_file_is_refused(tree, kind):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("link", "symbolic links"), ("fifo", "not a regular file"), ("directory", "Is a directory")],
+)
+def test_a_bundle_configuration_that_is_no_file_is_refused(tree, kind, message):
     path = tree / "bundle" / "config.json"
     if kind == "link":
-        path.symlink_to("/etc/passwd")
+        good = '{"ociVersion": "1", "root": {"path": "../root"}, "process": {"args": ["x"]}}'
+        (tree / "good.json").write_text(good)
+        path.symlink_to(tree / "good.json")
     elif kind == "fifo":
         os.mkfifo(path)
     else:
         path.mkdir()
-    with pytest.raises(InvalidArgumentError, match="bundle configuration"):
+    with pytest.raises(InvalidArgumentError, match=f"bundle configuration .*{message}"):
         check_container(ContainerSpec(name="b", bundle=f"{tree}/bundle"))
 
 
