@@ -138,6 +138,23 @@ def test_one_that_survives_and_one_that_breaks_the_test_are_failures() -> None:
     assert done.returncode == 1
 
 
+ORPHAN = """
+import os, subprocess
+run._adopt_orphans()
+argv = ["sh", "-c", "setsid sleep 1000 >/dev/null & echo $!"]
+orphan = int(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
+run._end_what_is_left(0)
+try:
+    os.kill(orphan, 0)
+except ProcessLookupError:
+    sys.exit(7)
+"""
+
+
+def test_what_a_test_leaves_is_ended() -> None:
+    assert mutants(tables=ORPHAN).returncode == 7
+
+
 def test_a_fault_that_has_none_is_refused() -> None:
     done = mutants("F47")
 
