@@ -4,6 +4,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 
 import apsw
 import pytest
@@ -250,15 +251,59 @@ def test_another_programs_transaction_is_an_error_at_the_deadline_and_readers_go
     assert holder.stdout.readline() == "held\n"
     with store.read() as view:
         assert view.pods() == []
+    begun = time.monotonic()
     with (
         pytest.raises(StoreBusyError, match="\nhint: "),
         store.write(session, timeout=0.5) as change,
     ):
         change.add_pod(new_pod())
+    # Less than what a connection is patient for unless it is told.
+    assert 0.4 < time.monotonic() - begun < 8
     assert session.held == []
     holder.communicate("")
     with store.write(session, timeout=30) as change:
         change.add_pod(new_pod())
+
+
+WRITE = """
+import sys
+from podcore._core import LockTable
+from podcore.store import Store
+
+store = Store.open(sys.argv[1], locks := LockTable(sys.argv[2]))
+with locks.session() as session:
+    for value in ("lost", "kept"):
+        try:
+            with store.write(session, durable=True) as change:
+                print("reads", change.meta("key"))
+                change.set_meta("key", value)
+        except Exception as error:
+            print(type(error).__name__, "hint" if "hint" in str(error) else error)
+    with store.read() as view:
+        print("reads", view.meta("key"))
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+def test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works(
+    path, locks, tmp_path, call
+):
+    if shutil.which("strace") is None:
+        pytest.skip("`strace` is not installed")
+    argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", f"{path}-wal", "-e", f"trace={call}"]
+    argv += ["-e", f"inject={call}:error=EIO:when=1", sys.executable, "-c", WRITE]
+    argv += [os.path.dirname(path), str(tmp_path / "its-locks")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip("`strace` may not trace here")
+
+    assert done.returncode == 0, done.stderr
+    begun, failed, *rest = done.stdout.splitlines()
+    assert begun == "reads None"
+    assert failed.startswith("StoreError the state store")
+    assert "disk I/O error" in failed
+    assert rest == ["reads None", "reads kept"]
 
 
 @pytest.fixture
