@@ -35,7 +35,7 @@ test: ## Run all tests on real runtimes, and the answers of the benchmarks (sets
 	$(PYTEST) benches --benchmark-disable
 
 .PHONY: full
-full: ## Run the tests of pods at their full size: 1000 execs in one container, not 40
+full: ## Run the tests of pods at their full size: 1000 execs in one container, 200 containers on runc too
 	@$(READY)
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/pods --timeout=600
 

@@ -12,7 +12,7 @@ import pytest
 import podcore
 from harness import host
 from podcore.kernel import mounts
-from pods.inside import add, ran, sh
+from pods.inside import THOROUGH, add, ran, sh
 
 MIB = 1 << 20
 
@@ -72,7 +72,7 @@ def test_a_rootfs_can_be_used_in_place_or_read_only(site, pod):
 
 
 @pytest.mark.slow
-@pytest.mark.runtimes("crun")
+@pytest.mark.runtimes(*(("runc", "crun") if THOROUGH else ("crun",)))
 def test_two_hundred_containers_share_a_rootfs_of_100_mb_without_copying_it(site):
     count = 200
     big = f"{site.base}/big"
