@@ -74,11 +74,11 @@ impl Keys {
     pub(super) fn fill_by_content(&self, py: Python<'_>, table: &mut NumberTable) -> PyResult<()> {
         table.reset(self.names.len());
         for begin in (0..self.names.len()).step_by(KEYS) {
-            let names = &self.names[begin..self.names.len().min(begin + KEYS)];
-            for name in names {
+            let end = self.names.len().min(begin + KEYS);
+            for name in self.names[end..].iter().take(KEYS) {
                 prefetch(name.as_ptr());
             }
-            insert_by_content(py, table, names, begin)?;
+            insert_by_content(py, table, &self.names[begin..end], begin)?;
         }
         Ok(())
     }

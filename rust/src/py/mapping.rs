@@ -50,7 +50,8 @@ const SAMPLES: usize = 8;
 const NEAR: usize = 2048;
 /// Working memory up to this size stays with the thread for the next graph.
 const KEPT_BYTES: usize = 6 << 20;
-/// How many nodes are few, and how many edges altogether.
+/// How many nodes are few, so that a byte has a number more than there are; and how many edges
+/// altogether.
 const FEW: usize = 128;
 const FEW_EDGES: usize = 4 * FEW;
 /// Slots for few nodes: sparse, so that hardly any look-up needs a second step.
@@ -605,27 +606,30 @@ fn read_few(dict: &Bound<'_, PyDict>) -> Option<Contents> {
     };
 
     let mut offsets = [0; FEW + 1];
-    let mut targets = [0; FEW_EDGES];
+    let mut targets = [const { MaybeUninit::uninit() }; FEW_EDGES];
     let mut end = 0;
-    for (&value, offset) in values.iter().zip(&mut offsets[1..]) {
-        let begin = end;
+    // The last row that contained each key, plus one.
+    let mut last_row = [0_u8; FEW];
+    for (row, &value) in (1_u8..).zip(values) {
         // SAFETY: an exact list, as was seen, and alive.
         for &item in unsafe { list_items(value) } {
             let mut slot = slot(item);
             let number = loop {
                 let number = usize::from(slots[slot]).checked_sub(1)?;
                 if keys[number] == item {
-                    break number as u32;
+                    break number;
                 }
                 slot = (slot + 1) % SLOTS;
             };
-            if !targets[begin..end].contains(&number) {
-                *targets.get_mut(end)? = number;
+            if replace(&mut last_row[number], row) != row {
+                targets.get_mut(end)?.write(number as u32);
                 end += 1;
             }
         }
-        *offset = end as u32;
+        offsets[usize::from(row)] = end as u32;
     }
+    // SAFETY: so many have been written.
+    let targets = unsafe { slice::from_raw_parts(targets.as_ptr().cast::<u32>(), end) };
     let names = keys.iter().map(|&key| {
         // SAFETY: an exact str, as was seen, and alive; the layout is known.
         unsafe {
@@ -640,7 +644,7 @@ fn read_few(dict: &Bound<'_, PyDict>) -> Option<Contents> {
             shown: None,
             spare: AtomicBool::new(true),
         },
-        dependencies: Rows::copied(&offsets[..=count], &targets[..end]),
+        dependencies: Rows::copied(&offsets[..=count], targets),
         unknown: Vec::new(),
     })
 }
