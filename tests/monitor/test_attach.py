@@ -13,7 +13,7 @@ from harness.polling import eventually
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorError, ResourceExhaustedError
 from podcore.kernel import process
-from podcore.monitor import attach
+from podcore.monitor import attach, stdin
 from podcore.monitor.attach import AttachClient
 from podcore.monitor.conmon import Conmon, Launched
 from podcore.records import ProcessIdentity
@@ -103,6 +103,37 @@ def test_a_client_that_never_reads_is_let_go(box: BareContainer) -> None:
     client.close()
 
 
+def cpu_ticks(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.runtimes("crun")
+def test_input_for_a_stdin_that_was_closed_keeps_no_processor_busy(box: BareContainer) -> None:
+    launched = launch(box, "exec <&-; echo closed; sleep 1000", stdin=True)
+    client = connect(box, launched.monitor)
+    box.start()
+    poll = select.poll()
+    poll.register(client, select.POLLIN)
+    assert poll.poll(60_000)
+    assert client.receive() == ("stdout", b"closed\n")
+    poll.register(client, select.POLLOUT)
+    while poll.poll(100):  # as much as it takes
+        client.send(b"x" * 8192)
+    client.close()
+
+    # conmon has closed the pipe, so there is nothing that it could try again and again.
+    def idle() -> bool:
+        before = cpu_ticks(launched.monitor.pid)
+        time.sleep(0.2)
+        return cpu_ticks(launched.monitor.pid) - before <= 1
+
+    eventually(idle, what="a monitor with nothing to do")
+    os.kill(launched.init.pid, signal.SIGKILL)
+    assert box.wait().code == 137
+
+
 @pytest.mark.runtimes("crun")
 def test_where_other_processes_can_not_be_reached_one_attaches_all_the_same(
     box: BareContainer, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +141,8 @@ def test_where_other_processes_can_not_be_reached_one_attaches_all_the_same(
     def refuse(pidfd: int, number: int) -> int:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(attach, "_fetch", refuse)
+    for module in (attach, stdin):
+        monkeypatch.setattr(module, "fetch", refuse)
     launched = launch(box, "echo hi; exit 4", stdin=True)
     client = connect(box, launched.monitor)
     box.start()

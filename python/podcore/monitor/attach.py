@@ -9,7 +9,6 @@ the container writes and nobody notes its end. So the kernel is told how long su
 a client that is stopped is let go then, and neither container nor monitor suffer.
 """
 
-import errno
 import os
 import socket
 import struct
@@ -20,6 +19,8 @@ from typing import Self
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorError, ResourceExhaustedError
 from podcore.kernel import exhaustion, process
+from podcore.monitor.fetch import fetch, numbers
+from podcore.monitor.stdin import Stdin
 from podcore.records import ProcessIdentity
 
 PATIENCE = 3.0
@@ -32,16 +33,18 @@ _STREAMS = {2: "stdout", 3: "stderr"}
 _RECEIVED = 1 << 16  # conmon's own buffer has 8 or 32 KiB
 _RESIZE = 1
 _SIZE_MAX = 1000  # conmon refuses what is larger
-_SYS_PIDFD_GETFD = 438
 _LOOK = 0.001
 
 
 class AttachClient:
     """A connection to the monitor of one container; used by one thread at a time."""
 
-    def __init__(self, connection: socket.socket, directory: int) -> None:
+    def __init__(
+        self, connection: socket.socket, directory: int, stdin: Stdin | None = None
+    ) -> None:
         self._connection = connection
         self._directory = directory
+        self._stdin = stdin
 
     @classmethod
     def connect(
@@ -70,6 +73,7 @@ class AttachClient:
                 connection.bind("")
                 _connect(connection, f"/proc/self/fd/{held}/attach", deadline)
                 _limit_patience(connection, monitor, deadline)
+                stdin = Stdin.of(monitor)
                 opened.pop_all()
         except TimeoutError as error:
             raise MonitorError(f"the monitor of container `{name}` does not answer") from error
@@ -80,7 +84,7 @@ class AttachClient:
                 f"no monitor of container `{name}` can be attached to: {error.strerror}\n"
                 "hint: it has ended, or is about to; `podcore logs` shows what was written"
             ) from error
-        return cls(connection, held)
+        return cls(connection, held, stdin)
 
     def fileno(self) -> int:
         """Returns the descriptor to poll."""
@@ -140,7 +144,11 @@ class AttachClient:
 
     def close(self) -> None:
         """Goes away; a container without a terminal finds its stdin at its end."""
+        stdin, self._stdin = self._stdin, None
+        abandoned = stdin is not None and stdin.close()
         self._connection.close()
+        if stdin is not None and abandoned:
+            stdin.empty()
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
@@ -180,15 +188,9 @@ def _limit_patience(
 
 
 def _limited(name: str | bytes, pid: int, pidfd: int) -> bool:
-    try:
-        numbers = [int(entry) for entry in os.listdir(f"/proc/{pid}/fd")]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    for number in numbers:
+    for number in numbers(pid, "socket"):
         try:
-            if not os.readlink(f"/proc/{pid}/fd/{number}").startswith("socket:"):
-                continue
-            other = socket.socket(fileno=_fetch(pidfd, number))
+            other = socket.socket(fileno=fetch(pidfd, number))
         except (FileNotFoundError, ProcessLookupError):
             continue  # closed meanwhile
         with other:
@@ -202,20 +204,6 @@ def _limited(name: str | bytes, pid: int, pidfd: int) -> bool:
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
                 return True
     return False
-
-
-def _fetch(pidfd: int, number: int) -> int:
-    """Returns a duplicate of a descriptor of another process (pidfd_getfd(2))."""
-    # Not at the top: it costs milliseconds, and only who attaches needs it.
-    import ctypes
-
-    # The C library of Debian 12 has no function of that name yet.
-    found: int = ctypes.CDLL(None, use_errno=True).syscall(_SYS_PIDFD_GETFD, pidfd, number, 0)
-    if found < 0:
-        problem = ctypes.get_errno()
-        # A descriptor that is closed by now is gone, like its link in /proc.
-        raise OSError(errno.ENOENT if problem == errno.EBADF else problem, os.strerror(problem))
-    return found
 
 
 def _pause(deadline: Deadline) -> None:
