@@ -50,6 +50,10 @@ class Keys:
         )
         return held[: len(held) - self._matched], False
 
+    def rest(self) -> bytes:
+        """Returns what is held back, once nothing more can come."""
+        return self._sequence[: self._matched]
+
 
 class Pump:
     """Feeds a container and collects what it writes.
@@ -197,6 +201,7 @@ class Pump:
             data = b""  # a terminal that was hung up, a descriptor that was closed: no more input
         if not data:
             self._source = -1
+            self._pending = memoryview(self._keys.rest())
             return True
         passed, self.detached = self._keys.feed(data)
         self._pending = memoryview(passed)
