@@ -206,7 +206,7 @@ def test_f63_a_container_that_exits_before_it_is_acted_on_is_no_error(site, monk
     with monkeypatch.context() as patched:
         patched.setattr(failpoints, "_armed", {})
         patched.setattr(failpoints, "_pass", end)
-        arguments = {"timeout": 5} if verb == "stop" else {}
+        arguments = {"timeout": 0.2} if verb == "stop" else {}
         report = getattr(pod, verb)(**arguments)
 
     assert ended
@@ -215,3 +215,62 @@ def test_f63_a_container_that_exits_before_it_is_acted_on_is_no_error(site, monk
     expected = {"pause": "paused", "unpause": "running"}.get(verb, "exited")
     assert (one.status, other.status) == ("exited", expected)
     sound(engine)
+
+
+@pytest.mark.runtimes("crun")
+def test_f64_what_a_progress_calls_does_not_wait_for_the_verb_that_calls_it(site):
+    pod = new_pod(site)
+    one = add(site, pod, "one")
+    told = []
+
+    def meddle(container_id, name, phase):
+        told.append(phase)
+        for change in (
+            lambda: pod.remove(force=True),
+            lambda: one.remove(force=True),
+            lambda: add(site, pod, "new"),
+        ):
+            with pytest.raises(podcore.LockOrderError, match="hint: "):
+                change()
+        # What does not have to wait goes on.
+        assert pod.status()
+        assert pod.start().ok
+
+    assert pod.start(progress=meddle).ok
+    assert pod.stop(timeout=0, progress=lambda *_: pod.inspect()).ok
+
+    assert told
+    add(site, pod, "new")
+    assert pod.remove().ok
+    sound(pod._engine)
+
+
+@pytest.mark.runtimes("crun")
+def test_f64_what_a_signal_handler_calls_does_not_wait_for_the_verb_it_interrupts(site):
+    pod = new_pod(site)
+    one = add(site, pod, "one")
+    pod.start()
+    refused = []
+
+    def second_thoughts(signum, frame):
+        try:
+            pod.remove(force=True)
+        except podcore.LockOrderError as error:
+            refused.append(error)
+        pod.kill()
+
+    def interrupt():
+        eventually(lambda: one.status == "stopping")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, second_thoughts)
+    helper = threading.Thread(target=interrupt)
+    try:
+        helper.start()
+        assert pod.stop(timeout=600).ok
+        helper.join(60)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert len(refused) == 1
+    assert one.exit_code == 137

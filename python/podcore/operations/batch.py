@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from podcore.errors import DependencyFailedError
 from podcore.lifecycle.step import Step
 from podcore.names import short
+from podcore.operations.nesting import inside
 from podcore.records import ContainerRecord, PodRecord
 from podcore.report import Outcome, Report, ReportRow
 
 Progress = Callable[[str, str, str], None]
-"""Told of a container's id, its name and the phase it enters; called from worker threads."""
+"""Told of a container's id, its name and the phase it enters; called from worker threads.
+
+It may call other verbs, but those that change who is in the pod raise ``LockOrderError``.
+"""
 
 
 class Batch:
@@ -92,4 +96,5 @@ class Batch:
 
     def _tell(self, container_id: str, phase: str) -> None:
         if self._progress is not None:
-            self._progress(container_id, self._names[container_id], phase)
+            with inside(self._pod):
+                self._progress(container_id, self._names[container_id], phase)

@@ -10,6 +10,7 @@ from podcore.errors import PodRemovedError
 from podcore.kernel.exhaustion import naming_exhaustion
 from podcore.model import ContainerKind
 from podcore.names import short
+from podcore.operations import nesting
 from podcore.records import ContainerRecord, PodRecord
 
 
@@ -120,9 +121,12 @@ def pod_lock(
 
     Raises:
         LockTimeoutError: a change of membership goes on for too long, or a verb does.
+        LockOrderError: this call comes from inside of the verb that it would wait for.
         ResourceExhaustedError: what is done under it found that the host is out of something.
     """
     doing = f"{operation} pod {pod.name}"
+    nesting.check(pod, exclusive=exclusive)
     with naming_exhaustion(doing), host.session(doing) as session:
         session.acquire("pod", pod.number, shared=not exclusive, timeout=LOCK_TIMEOUT)
-        yield session
+        with nesting.inside(pod, exclusive=exclusive):
+            yield session
