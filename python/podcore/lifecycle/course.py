@@ -60,7 +60,7 @@ def follow(held: Held, course: Course[T]) -> T:
         failure = None
         if commit is not None:
             try:
-                held.commit(commit.record, commit.event, commit.detail)
+                held.put(commit)
             except BaseException as error:  # noqa: BLE001 - raised where it was asked for
                 failure = error
 
@@ -170,7 +170,7 @@ def _in_step(host: Host, session: LockSession, parts: Sequence[Part]) -> dict[st
             ended[one.held.record.id] = one.result
             if isinstance(one.result, BaseException) and not isinstance(one.result, Exception):
                 exits.append(one.result)
-        _commit(host, session, [one for one in going if one.asked is not None])
+        _commit(host, session, going)
         walking = going
     if exits:
         raise exits[0]
@@ -179,20 +179,21 @@ def _in_step(host: Host, session: LockSession, parts: Sequence[Part]) -> dict[st
 
 def _commit(host: Host, session: LockSession, asking: Sequence[_Walker]) -> None:
     """Commits what was asked for in one transaction; what fails is raised where it was asked for."""
-    if not asking:
+    asked = [(one, one.asked) for one in asking if one.asked is not None]
+    if not asked:
         return
+    durable = any(commit.durable for _, commit in asked)
     try:
-        with host.store.write(session) as change:
-            for one in asking:
-                assert one.asked is not None, "it asks"
+        with host.store.write(session, durable=durable) as change:
+            for one, commit in asked:
                 try:
-                    one.asked.put(change, one.held)
+                    commit.put(change, one.held)
                 except ContainerRemovedError as error:
                     one.failure = error
     except BaseException as error:  # noqa: BLE001 - raised in all of them: nothing was written
-        for one in asking:
+        for one, _ in asked:
             one.failure = error
         return
-    for one in asking:
-        if one.failure is None and one.asked is not None:
-            one.held.record = one.asked.record
+    for one, commit in asked:
+        if one.failure is None:
+            one.held.record = commit.record

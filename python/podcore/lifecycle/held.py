@@ -27,11 +27,15 @@ class Commit:
         record: the new row; the very one that is known to be committed is not written again.
         event: what happened, for ``podcore events``; "" for a row that only says what is meant.
         detail: of the event.
+        durable: survives a power loss too.
+        gone: there is no row any more.
     """
 
     record: ContainerRecord
     event: str = ""
     detail: str = ""
+    durable: bool = False
+    gone: bool = False
 
     def put(self, change: "Change", held: "Held") -> None:
         """Writes it; the transaction is the caller's, and so is telling the container of it.
@@ -39,7 +43,9 @@ class Commit:
         Raises:
             ContainerRemovedError: the row is not there.
         """
-        if self.record is not held.record:
+        if self.gone:
+            change.delete_container(self.record.id)
+        elif self.record is not held.record:
             change.save_container(self.record)
         if self.event:
             change.event("container", self.record.id, self.event, self.detail)
@@ -67,13 +73,17 @@ class Held:
         Raises:
             StoreError: nothing was written.
         """
-        with self.host.store.write(self.session, durable=durable) as change:
-            Commit(record, event, detail).put(change, self)
-        self.record = record
+        self.put(Commit(record, event, detail, durable))
+
+    def put(self, commit: Commit) -> None:
+        """Makes a commit in a transaction of its own; raises as ``commit``."""
+        with self.host.store.write(self.session, durable=commit.durable) as change:
+            commit.put(change, self)
+        self.record = commit.record
 
     def intend(self, verb: Verb, **changes: object) -> None:
         """Commits the intent to do something outside the database, before it is done."""
-        self.commit(self.meaning(verb, **changes).record)
+        self.put(self.meaning(verb, **changes))
 
     def meaning(self, verb: Verb, **changes: object) -> Commit:
         """Returns the commit of the intent to do something outside the database."""
@@ -108,7 +118,7 @@ def hold(
         held = Held(host, session, stored(host, which))
         right = put_right(held)
         if right is not None:
-            held.commit(right.record, right.event, right.detail)
+            held.put(right)
         yield held
 
 

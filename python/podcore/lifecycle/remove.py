@@ -1,11 +1,14 @@
 """Removes one container and everything that belongs to it."""
 
+from functools import partial
+
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.errors import ContainerStateError
 from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle import rootfs
-from podcore.lifecycle.held import hold
+from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import purge
 from podcore.lifecycle.step import DONE, Step
 from podcore.model import ContainerStatus
@@ -40,19 +43,25 @@ def remove(host: Host, session: LockSession, which: ContainerRecord, *, force: b
         ContainerStateError: it is alive and ``force`` is not given; nothing was changed.
         StopTimeoutError: its processes can't be killed; it stays ``removing``.
     """
-    with hold(host, session, which) as held:
-        check_removable(held.record, force=force)
-        if held.record.state is not ContainerStatus.REMOVING:
-            held.intend(Verb.REMOVE, state=ContainerStatus.REMOVING)
-        failpoint("remove.after-intent")
-        record = held.record
-        if record.incarnation:
-            purge(host, record)
-        failpoint("remove.after-purge")
-        rootfs.discard(host.places, record.id)
-        failpoint("remove.before-commit")
-        with host.store.write(session, durable=True) as change:
-            change.delete_container(record.id)
-            change.event("container", record.id, "remove", record.name)
-        failpoint("remove.after-commit")
-        return DONE
+    return alone(host, session, which, removing(force=force))
+
+
+def removing(*, force: bool) -> Conduct[Step]:
+    """Returns ``remove`` as a course."""
+    return partial(_remove, force)
+
+
+def _remove(force: bool, held: Held) -> Course[Step]:  # noqa: FBT001 - private
+    check_removable(held.record, force=force)
+    if held.record.state is not ContainerStatus.REMOVING:
+        yield held.meaning(Verb.REMOVE, state=ContainerStatus.REMOVING)
+    failpoint("remove.after-intent")
+    record = held.record
+    if record.incarnation:
+        purge(held.host, record)
+    failpoint("remove.after-purge")
+    rootfs.discard(held.host.places, record.id)
+    failpoint("remove.before-commit")
+    yield Commit(record, "remove", record.name, durable=True, gone=True)
+    failpoint("remove.after-commit")
+    return DONE

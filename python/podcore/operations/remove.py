@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from podcore._core import LockSession
-from podcore.backend import Host
+from podcore.backend import SLOW, Host
 from podcore.errors import ContainerStateError
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import ledger, pins
 from podcore.lifecycle import remove as lifecycle_remove
+from podcore.lifecycle.course import Part
 from podcore.lifecycle.shm import release_shm
-from podcore.lifecycle.step import Step
 from podcore.names import short
 from podcore.operations import crew
 from podcore.operations.batch import Batch
@@ -40,7 +40,8 @@ def remove_pod(host: Host, pod: PodRecord, *, force: bool = False) -> Report:
         with host.store.write(session, durable=True) as change:
             change.save_pod(replace(taken.pod, removing=True))
         failpoint("remove-pod.after-mark")
-        crew.run(host, _RemovePlan(host, taken, batch), f"remove pod {pod.name}")
+        plan = _RemovePlan(taken, batch)
+        crew.run(host, plan, f"remove pod {pod.name}", host.at_once(SLOW))
         report = batch.report().raise_for_errors()
         failpoint("remove-pod.after-members")
         _remove_rest(host, session, taken)
@@ -93,8 +94,8 @@ def remove_container(
 class _RemovePlan:
     """Removes whatever no other container of the pod depends on any more."""
 
-    def __init__(self, host: Host, taken: Snapshot, batch: Batch) -> None:
-        self._host = host
+    def __init__(self, taken: Snapshot, batch: Batch) -> None:
+        self._remove = lifecycle_remove.removing(force=True)
         self._batch = batch
         self._members = {member.id: member for member in taken.members}
         self._traversal = taken.graph().traversal(reverse=True)
@@ -113,10 +114,7 @@ class _RemovePlan:
         key = self._ready.popleft()
         self._under_way += 1
         self._batch.begin(key, "removing")
-        return Job(key, "remove", lambda session: self._remove(session, self._members[key]))
-
-    def _remove(self, session: LockSession, record: ContainerRecord) -> Step:
-        return lifecycle_remove.remove(self._host, session, record, force=True)
+        return Job(key, "remove", Part(self._members[key], self._remove))
 
     def succeeded(self, job: Job, result: object) -> None:
         """Notes that a job's work returned."""
