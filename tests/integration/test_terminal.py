@@ -54,6 +54,11 @@ def test_a_command_whose_time_is_up_leaves_what_it_showed(container):
     assert b"early" in caught.value.stdout
 
 
+def test_a_time_that_is_up_at_once_is_a_timeout_too(container):
+    with pytest.raises(ExecTimeoutError):
+        container.exec(["sleep", "1000"], terminal=True, timeout=0)
+
+
 def test_what_it_leaves_behind_does_not_keep_the_caller(container):
     command = "trap '' HUP; sleep 1000 & echo started"
     result = container.exec(["sh", "-c", command], terminal=True, timeout=60)

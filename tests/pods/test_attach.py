@@ -226,6 +226,25 @@ def test_a_start_that_fails_leaves_it_as_it_was(site, pod):
     assert container.status == "configured"
 
 
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("stdin", [b"", None], ids=["attached", "watching"])
+def test_a_restart_ends_an_attachment_with_the_code_of_that_life(stdin, site, pod):
+    script = "trap 'exit 9' TERM; echo up; while :; do sleep 60 & wait $!; done"
+    container = shell(site, pod, script, stdin=True)
+    helpers = []
+
+    def restart(stream, data):
+        if not helpers:
+            helpers.append(threading.Thread(target=container.restart))
+            helpers[0].start()
+
+    done = container.attach(stdin=stdin, start=True, timeout=60, on_output=restart)
+    helpers[0].join(60)
+    # Where it was started again before anybody could look, nobody knows.
+    assert done.exit_code in (9, None)
+    assert container.status == "running"
+
+
 CLIENT = """
 import os, sys
 import podcore

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 
 from podcore.backend import Host
 from podcore.deadlines import Deadline
-from podcore.errors import ContainerStateError, InvalidArgumentError, MonitorError
+from podcore.errors import (
+    ContainerRemovedError,
+    ContainerStateError,
+    InvalidArgumentError,
+    MonitorError,
+)
 from podcore.kernel import process
 from podcore.lifecycle.pump import Pump, Watched
 from podcore.lifecycle.spool import Spool
 from podcore.lifecycle.streams import Output
+from podcore.lifecycle.wait import wait
 from podcore.lifecycle.watcher import Watcher
 from podcore.model import ContainerStatus
 from podcore.monitor.attach import AttachClient
+from podcore.monitor.exits import read_exit
 from podcore.names import short
 from podcore.observe import stored, truth
 from podcore.records import ContainerRecord
@@ -94,6 +101,25 @@ class Attachment:
             return False
         self._check_ended()
         return True
+
+    def exit_code(self, deadline: Deadline) -> int | None:
+        """Returns how the container ended, whatever became of it since; None where nobody knows.
+
+        Raises:
+            TimeoutError: that is not known in time.
+        """
+        record, places = self._record, self._host.places
+        persist = places.persist(record.id, record.incarnation)
+        attempt = places.attempt(record.id, record.incarnation)
+        found = read_exit(persist, attempt, record.id)
+        if found is not None:
+            return found.code
+        try:
+            if stored(self._host, record).incarnation != record.incarnation:
+                return None  # it was started again, and what it left was cleared away
+            return wait(self._host, record, deadline.remaining())
+        except ContainerRemovedError:
+            return None
 
     def _check_ended(self) -> None:
         """Tells the end of the container from the end of the connection alone."""

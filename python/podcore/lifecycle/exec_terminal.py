@@ -67,13 +67,15 @@ def run_on_terminal(
             place=host.place_monitor,
         )
         soon = Deadline(min(it.deadline.at, Deadline.after(BEGIN_TIMEOUT).at))
-        with ExecMonitor.launch(host.conmon, launch, soon) as monitor:
-            try:
+        try:
+            with ExecMonitor.launch(host.conmon, launch, soon) as monitor:
                 code = _run(it, monitor, stdin, output, begin)
-            except BaseException:
-                # Ctrl-C and whatever `output` raises too: nobody waits for it any more.
-                it.cgroup.kill(KILL_PATIENCE)
-                raise
+        except BaseException as error:
+            # Ctrl-C and whatever `output` raises too: nobody waits for it any more.
+            it.cgroup.kill(KILL_PATIENCE)
+            if isinstance(error, MonitorError) and it.deadline.expired:
+                it.raise_timeout()
+            raise
         if code is None:
             it.raise_not_begun((runtime.path, "exec"), 1)
         return code

@@ -6,14 +6,12 @@ from typing import Protocol
 
 from podcore.backend import Host
 from podcore.deadlines import Deadline
-from podcore.errors import ContainerRemovedError, InvalidArgumentError
+from podcore.errors import InvalidArgumentError
 from podcore.lifecycle.attach import Attach, Attachment, attached
 from podcore.lifecycle.pump import Watched
 from podcore.lifecycle.streams import Output, write_all
-from podcore.lifecycle.wait import wait
 from podcore.model import AttachResult
 from podcore.operations import single
-from podcore.operations.find import current
 from podcore.operations.stop import check_timeout
 from podcore.records import ContainerRecord
 
@@ -124,12 +122,8 @@ def attach(
                 created = False
             if not attachment.follow(sink.write, watched, deadline):
                 return sink.result(None, detached=True)
+            return sink.result(attachment.exit_code(deadline), detached=False)
     except BaseException:
         if created:
             single.discard(host, which)
         raise
-    try:
-        code = wait(host, current(host, which)[1], deadline.remaining())
-    except ContainerRemovedError:
-        code = None
-    return sink.result(code, detached=False)
