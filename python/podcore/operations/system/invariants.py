@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from podcore.records import ContainerRecord, PodRecord
     from podcore.store import View
 
+_EITHER = {ContainerStatus.RUNNING, ContainerStatus.PAUSED}
+
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
@@ -144,7 +146,9 @@ def _against_host(host: "Host", record: "ContainerRecord", said: str) -> Iterato
     populated = bool(host.cgroup(record.cgroup_path).procs())
     # One that ended by itself is only recorded by the next verb that works on it.
     ended = record.state in UP and now.state is ContainerStatus.EXITED
-    if now.state is not record.state and not ended and record.intent is None:
+    # The infra container is frozen and thawed with its pod, which no verb writes into its row.
+    frozen = record.kind is ContainerKind.INFRA and {record.state, now.state} == _EITHER
+    if now.state is not record.state and not ended and not frozen and record.intent is None:
         yield Breach("I3", f"{said} is recorded as {record.state}, but is {now.state}")
     if now.state in UP and not alive:
         yield Breach("I3", f"{said} is {now.state}, but its process is dead")
