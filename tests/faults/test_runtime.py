@@ -172,7 +172,9 @@ def test_f37_whoever_has_the_pids_of_dead_processes_now_is_never_signalled(
         now[same_tick] = victim
     rewrite(one, **now)
 
-    assert one.status == ("stopping" if same_tick == "monitor" else "exited")
+    # Who only looks does not look that closely.
+    seen = {"nobody": "exited", "init": "running", "monitor": "stopping"}
+    assert one.status == seen[same_tick]
     if verb == "remove":
         pod.remove(force=True)
     else:

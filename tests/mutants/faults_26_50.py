@@ -158,9 +158,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F37",
-        _OBSERVE,
-        " or _is_stranger(host, record):",
-        ":",
+        "python/podcore/lifecycle/settle.py",
+        "observe(host, record, closely=True)",
+        "observe(host, record)",
         f"{_STRANGERS}[crun-init-stop]",
         "the look at the cgroup of a process that has the right start time",
     ),

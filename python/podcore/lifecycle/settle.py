@@ -34,7 +34,7 @@ def settled(host: Host, record: ContainerRecord) -> ContainerRecord:
     verb = _left_behind(host, record)
     if verb in _RUNTIME_VERBS:
         end_runtimes(host, record, _RUNTIME_VERBS[verb])
-    seen = observe(host, record)
+    seen = observe(host, record, closely=True)
     decision = decide(record.state, verb, seen)
     reason = decision.reason
     if Action.WAIT_FOR_EXIT in decision.actions and not wait_for_exit(host, record, EXIT_PATIENCE):
