@@ -190,6 +190,15 @@ def test_a_log_that_is_cut_off_or_none_breaks_the_twentieth(engine, data):
     assert broken(engine) == ["I20"]
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_stands_in_the_place_of_a_log_is_not_waited_for(engine, make):
+    engine.pod("web").stop()
+    make(engine.host.places.log(engine.container("web/db").id))
+    os.chmod(engine.host.places.container(engine.container("web/db").id), 0o700)
+
+    assert broken(engine) == []
+
+
 def test_what_a_lost_monitor_did_not_write_is_documented(engine):
     engine.pod("web").stop()
     with open(engine.host.places.log(engine.container("web/db").id), "wb") as file:

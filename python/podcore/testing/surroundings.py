@@ -19,6 +19,7 @@ from podcore.names import short
 from podcore.operations.status import true_records
 from podcore.operations.system.listing import names
 from podcore.operations.system.orphans import told
+from podcore.operations.system.sights import open_log
 from podcore.records import ContainerRecord, ProcessIdentity
 
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -258,11 +259,11 @@ def _mark(path: str) -> tuple[object, ...]:
 def _log(host: Host, container_id: str, size: int | None) -> Log | None:
     """Returns the beginning of a log, all of it by default; None where there is none."""
     digest, done = hashlib.sha256(), 0
-    try:
-        with open(host.places.log(container_id), "rb") as file:
-            while part := file.read(1 << 20 if size is None else min(1 << 20, size - done)):
-                digest.update(part)
-                done += len(part)
-    except (FileNotFoundError, NotADirectoryError):
+    file = open_log(host, container_id)
+    if file is None:
         return None
+    with file:
+        while part := file.read(1 << 20 if size is None else min(1 << 20, size - done)):
+            digest.update(part)
+            done += len(part)
     return Log(done, digest.hexdigest())

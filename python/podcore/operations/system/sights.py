@@ -3,6 +3,8 @@
 So a mistake in what podcore knows of its host does not hide itself. Everything returns sentences.
 """
 
+import errno
+import io
 import os
 import re
 import stat
@@ -145,7 +147,7 @@ def modes(host: Host) -> Iterator[str]:
         files += [f"{home}/{name}" for name in names(home)]
         files += [f"{home}/bundle/{name}" for name in names(f"{home}/bundle")]
     for path in files:
-        if _PRIVATE.fullmatch(os.path.basename(path)):
+        if _PRIVATE.fullmatch(os.path.basename(path)) and not os.path.isdir(path):
             yield from _private(path, 0o177)
     for name in names(places.locks):
         yield from _private(f"{places.locks}/{name}", 0o177)
@@ -153,11 +155,12 @@ def modes(host: Host) -> Iterator[str]:
 
 def _private(path: str, forbidden: int) -> Iterator[str]:
     try:
-        mode = stat.S_IMODE(os.lstat(path).st_mode)
+        mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
-    if mode & forbidden:
-        yield f"`{path}` has mode {mode:04o}"
+    # What stands in the place of a file keeps nothing to itself.
+    if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and stat.S_IMODE(mode) & forbidden:
+        yield f"`{path}` has mode {stat.S_IMODE(mode):04o}"
 
 
 def descriptors(host: Host) -> Iterator[str]:
@@ -198,13 +201,13 @@ def logs(host: Host, records: Iterable[ContainerRecord]) -> Iterator[str]:
     for record in records:
         if record.state in UP or record.reason:
             continue  # being written, or cut off by a loss that is told
-        try:
-            with open(host.places.log(record.id), "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _TAIL))
-                data = file.read()
-        except FileNotFoundError:
+        file = open_log(host, record.id)
+        if file is None:
             continue
+        with file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            data = file.read()
         said = f"the log of `{record.name}` ({short(record.id)})"
         if data and not data.endswith(b"\n"):
             yield f"{said} ends in the middle of a line"
@@ -212,6 +215,22 @@ def logs(host: Host, records: Iterable[ContainerRecord]) -> Iterator[str]:
         broken = [line for line in lines if not _RECORD.match(line)]
         if broken:
             yield f"{said} has {len(broken)} lines that are none, such as {broken[0][:80]!r}"
+
+
+def open_log(host: Host, container_id: str) -> io.BufferedReader | None:
+    """Opens a log; None where there is none, or something else in its place (F49)."""
+    try:
+        # Neither waits for the other end of a FIFO nor follows a link.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        fd = os.open(host.places.log(container_id), flags)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    return open(fd, "rb")
 
 
 def _pids() -> list[int]:
