@@ -258,7 +258,7 @@ def test_another_programs_transaction_is_an_error_at_the_deadline_and_readers_go
     ):
         change.add_pod(new_pod())
     # Less than what a connection is patient for unless it is told.
-    assert 0.4 < time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 8
     assert session.held == []
     holder.communicate("")
     with store.write(session, timeout=30) as change:
