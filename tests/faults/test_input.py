@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 
 import apsw
@@ -156,6 +157,52 @@ def test_f69_links_in_a_containers_home_lead_nobody_out(site, name):
     assert now() == before
     pod.stop(timeout=0, cleanup=True)
     pod.remove(force=True)
+    assert now() == before
+
+
+@pytest.mark.runtimes("runc", "crun")
+@pytest.mark.parametrize("link", ["{theirs}", "../../../../../..{theirs}"], ids=["absolute", "up"])
+def test_f69_links_in_a_rootfs_lead_nobody_out(site, link):
+    now = canary(site.base)
+    before = now()
+    to = link.format(theirs=f"{site.base}/theirs")
+    rootfs = f"{site.base}/rootfs"
+    shutil.copytree(site.rootfs, rootfs, symlinks=True)
+    for name, target in {"data": "", "bound": "/file", "etc/hosts": "/hosts"}.items():
+        if os.path.lexists(f"{rootfs}/{name}"):
+            os.unlink(f"{rootfs}/{name}")
+        os.symlink(to + target, f"{rootfs}/{name}")
+    with open(f"{site.base}/mine", "w", encoding="utf-8") as file:
+        file.write("mine")
+    mounts = [
+        podcore.Mount(type="volume", source="data", target="/data"),
+        podcore.Mount(type="bind", source=f"{site.base}/mine", target="/bound"),
+    ]
+    engine = site.engine()
+    pod = new_pod(site, engine=engine, share=("net",))
+    settings = {"rootfs": rootfs, "rootfs_mode": "overlay"}
+    touch = ["sh", "-c", "echo x > /data/new; echo x >> /etc/hosts; exit 0"]
+
+    # A runtime may refuse such a mount point; nobody may follow it.
+    try:
+        one = add(site, pod, "one", command=touch, mounts=mounts, **settings)
+        one.start()
+        one.wait(60)
+    except podcore.PodcoreError:
+        assert now() == before
+    plain = add(site, pod, "plain", command=touch, **settings)
+    plain.start()
+    assert plain.wait(60) == 0
+
+    assert now() == before
+    pod.remove(force=True)
+    for volume in engine.volumes.list():
+        # What is at its mount point inside, and nothing of the host's: that link is another one.
+        for directory, _, files in os.walk(engine.host.places.volume(volume.name)):
+            for name in files:
+                with open(f"{directory}/{name}", encoding="utf-8") as file:
+                    assert "canary" not in file.read()
+        engine.volumes.remove(volume.name)
     assert now() == before
 
 

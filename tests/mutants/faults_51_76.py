@@ -293,6 +293,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F69",
+        "python/podcore/kernel/trees.py",
+        "return lambda path, flags: _core.open_in_root(top, path, os.O_PATH | flags, 0)\n",
+        "return lambda path, flags: os.open(path, os.O_PATH | flags, dir_fd=top)\n",
+        "faults/test_input.py::test_f69_links_in_a_rootfs_lead_nobody_out[crun-absolute]",
+        "the copy of a new volume's contents from inside of the root",
+    ),
+    Mutant(
+        "F69",
         "rust/src/kernel/paths.rs",
         "ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;",
         "ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;",
