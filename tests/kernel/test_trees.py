@@ -6,6 +6,8 @@ import shutil
 import socket
 import stat
 import struct
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -465,3 +467,66 @@ def test_a_bottomless_tree_is_refused(inside: Path, outside: Path) -> None:
     os.makedirs(path)
     with pytest.raises(InvalidArgumentError, match="more than 200 levels"):
         trees.copy_out(str(inside), "/tmp", str(outside))
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_whoever_swaps_directories_for_links_meanwhile_gets_nothing_out(
+    inside: Path, outside: Path, way: str
+) -> None:
+    """A process in the container races the copy; the host's own files are neither read nor written."""
+    secret = inside.parent / "secret"
+    (secret / "deep").mkdir(parents=True)
+    for name in ("file", "deep/file"):
+        (secret / name).write_text("of the host")
+    top = inside / "tmp" / "a"
+    (top / "deep").mkdir(parents=True)
+    for name in ("file", "deep/file"):
+        (top / name).write_text("of the container")
+    (inside / "tmp" / "link").symlink_to("../../secret")
+    (outside / "a" / "deep").mkdir(parents=True)
+    for name in ("file", "deep/file"):
+        (outside / "a" / name).write_text("new")
+    done = threading.Event()
+    swaps = 0
+
+    def swap() -> None:
+        nonlocal swaps
+        aside = inside / "tmp" / "aside"
+        while not done.is_set():
+            # The directory, then what is below it.
+            for path, link in ((top, "../../secret"), (top / "deep", "../../../secret/deep")):
+                try:
+                    os.rename(path, aside)
+                    os.symlink(link, path)
+                    os.unlink(path)
+                    os.rename(aside, path)
+                    swaps += 1
+                except OSError:
+                    # The copy has made a directory of that name.
+                    shutil.rmtree(aside, ignore_errors=True)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    copied = 0
+    try:
+        deadline = time.monotonic() + 60
+        while (copied < 60 or swaps < 500) and time.monotonic() < deadline:
+            try:
+                if way == "in":
+                    trees.copy_in(str(inside), f"{outside}/a", "/tmp")
+                    trees.copy_in(str(inside), f"{outside}/a/file", "/tmp/a/deep/file")
+                else:
+                    trees.copy_out(str(inside), "/tmp/a", f"{outside}/got")
+                    trees.copy_out(str(inside), "/tmp/a/deep/file", f"{outside}/one")
+            except (InvalidArgumentError, OSError):
+                pass  # what it was to copy is gone for a moment
+            copied += 1
+    finally:
+        done.set()
+        swapper.join(60)
+    assert swaps > 0
+    assert sorted(path.name for path in secret.rglob("*")) == ["deep", "file", "file"]
+    for name in ("file", "deep/file"):
+        assert (secret / name).read_text() == "of the host"
+    got = [path for path in outside.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {path.read_text() for path in got} <= {"of the container", "new", ""}
