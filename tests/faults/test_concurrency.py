@@ -15,6 +15,7 @@ from harness.polling import eventually
 from integration.builders import add, new_pod
 from podcore import LockTable
 from podcore.kernel import failpoints, process
+from podcore.lifecycle.held import hold
 from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.contention
@@ -51,6 +52,40 @@ def at_once(*calls):
         thread.join(150)
         assert not thread.is_alive(), "a call hangs"
     return raised
+
+
+@pytest.mark.runtimes("crun")
+def test_f57_a_verb_names_the_stopped_process_that_holds_it_up_and_goes_on_later(
+    site, monkeypatch, popen
+):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one, other = add(site, pod, "one"), add(site, pod, "other")
+    with engine.host.store.read() as view:
+        number = view.container(one.id).number
+    # It sleeps for long enough to be stopped in it.
+    holder = popen(
+        [sys.executable, "-c", "import podcore; podcore.Engine().container('web/one').start()"],
+        env=site.environ | {"PODCORE_FAILPOINTS": "start.before-start=sleep=3"},
+    )
+    eventually(lambda: one.status == "created")
+    holder.send_signal(signal.SIGSTOP)
+    assert engine.host.locks.probe("container", number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hold.__wrapped__, "__defaults__", (0.5,))  # seconds, instead of 30
+        with pytest.raises(podcore.PartialFailureError) as caught:
+            pod.start()
+
+    (error,) = caught.value.errors.values()
+    assert isinstance(error, podcore.LockTimeoutError)
+    assert error.holder["pid"] == holder.pid
+    assert (one.status, other.status) == ("created", "running")
+    holder.send_signal(signal.SIGCONT)
+    assert holder.wait(60) == 0
+    assert one.status == "running"
+    assert pod.start().ok
+    sound(engine)
 
 
 @pytest.mark.runtimes("crun")
