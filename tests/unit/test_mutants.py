@@ -40,9 +40,6 @@ def rows() -> dict[str, str]:
 
 @pytest.mark.parametrize(("numbers", "table"), TABLES, ids=["F1-F25", "F26-F50", "F51-F76"])
 def test_each_fault_has_a_mutant(numbers: range, table: tuple[Mutant, ...]) -> None:
-    if numbers[-1] not in {mutant.number for mutant in table}:
-        pytest.skip("not written to the end yet")
-
     assert {mutant.number for mutant in table} == set(numbers) - UNTRIED
 
 
