@@ -199,6 +199,22 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F40",
+        "python/podcore/store/reserve.py",
+        '        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()\n',
+        "        pass\n",
+        f"{_STORE_FAULTS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
+        "the journal that is written over instead of growing",
+    ),
+    Mutant(
+        "F40",
+        _STORE,
+        "                    reserve.keep(self.path)\n",
+        "                    pass\n",
+        f"{_STORE_FAULTS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
+        "the reserve",
+    ),
+    Mutant(
+        "F40",
         "python/podcore/store/faults.py",
         "        result = starved or _unusable(error, path, code)\n",
         "        result = _unusable(error, path, code)\n",

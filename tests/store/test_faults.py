@@ -291,6 +291,11 @@ def test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_
 ):
     if shutil.which("strace") is None:
         pytest.skip("`strace` is not installed")
+    # The beginning of a journal is synchronised in any case.
+    store = Store.open(os.path.dirname(path), locks)
+    with locks.session() as session, store.write(session) as change:
+        change.set_meta("other", "value")
+    store.close()
     argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", f"{path}-wal", "-e", f"trace={call}"]
     argv += ["-e", f"inject={call}:error=EIO:when=1", sys.executable, "-c", WRITE]
     argv += [os.path.dirname(path), str(tmp_path / "its-locks")]
@@ -340,6 +345,45 @@ def test_a_full_disk_is_typed_and_nothing_is_half_written(small_filesystem, lock
     assert "\nhint: " in str(caught.value)
     with store.read() as view:
         assert len(view.containers()) == 20 * len(added)
+    assert store.integrity() == []
+    store.close()
+
+
+def fill(path):
+    """Writes until there is no more space."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return
+
+
+@needs_root
+@pytest.mark.integration
+def test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not(
+    small_filesystem, locks, session
+):
+    directory, _ = small_filesystem
+    store = Store.open(directory, locks)
+    with store.write(session, adds=True) as change:
+        pod = change.add_pod(new_pod())
+        row = change.add_container(new_container(pod, "one"))
+    fill(f"{directory}/ballast")
+
+    # Far more than the journal has room for, had it to grow.
+    for started in range(300):
+        with store.write(session) as change:
+            change.save_container(row.but(started=float(started)))
+            change.event("container", row.id, "start")
+
+    with pytest.raises(ResourceExhaustedError, match="\nhint: "), store.write(session, adds=True):
+        pass
+    with store.read() as view:
+        assert view.container(row.id).started == 299.0
+    os.unlink(f"{directory}/ballast")
+    with store.write(session, adds=True) as change:
+        change.add_container(new_container(pod, "two"))
     assert store.integrity() == []
     store.close()
 
