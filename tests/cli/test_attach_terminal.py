@@ -125,6 +125,7 @@ def test_run_with_stdin_says_why_a_command_does_not_start(site, jobs):
     assert b"nope" in done.stderr
 
 
+@pytest.mark.runtimes("crun")
 def test_a_signal_to_run_with_stdin_reaches_its_container(site, jobs, popen):
     script = "trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 60 & wait $!; done"
     process = popen(

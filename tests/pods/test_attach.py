@@ -297,6 +297,7 @@ def test_a_client_that_dies_harms_nobody(site, pod, client):
     assert logged(container).count(f"{line}\n".encode()) == 3000
 
 
+@pytest.mark.runtimes("crun")
 def test_a_client_that_is_stopped_holds_up_neither_container_nor_monitor(site, pod, client):
     line = "x" * 300
     script = f"echo first; read go; {WRITES.format(line=line)}; exit 7"
@@ -314,6 +315,7 @@ def test_a_client_that_is_stopped_holds_up_neither_container_nor_monitor(site, p
     process.wait(60)
 
 
+@pytest.mark.runtimes("crun")
 def test_a_reader_that_is_slow_loses_nothing_and_holds_up_nobody(site, pod):
     line = "x" * 300
     container = shell(site, pod, f"echo first; {WRITES.format(line=line)}; exit 7", stdin=True)

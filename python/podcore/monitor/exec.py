@@ -180,7 +180,8 @@ class ExecMonitor:
             "--api-version", "1",
             "-c", launch.container_id,
             "-u", launch.container_id,
-            "-n", launch.name,
+            # Not the container's name, which may be that of a runtime's verb.
+            "-n", os.path.basename(launch.directory),
             "-r", launch.runtime,
             "-b", launch.directory,
             "-p", launch.pid_file,
