@@ -70,9 +70,11 @@ soak: ## Run pods through their lives and watch for leaks: make soak [MINUTES=5]
 	$(CHAOS).soak --seconds $$(( $(MINUTES) * 60 )) --runtime $(RUNTIME)
 
 .PHONY: stress
-stress: ## Start 800 containers by 64 processes at a time, and by one process
+stress: ## Start 800 containers by 64 processes at a time, and by one process; then 10,000 simulated ones
 	@$(READY)
 	$(CHAOS).stress --runtime $(RUNTIME)
+	scripts/as-root env SCALE=10000 $(BIN)/python -m pytest -p no:cacheprovider -q --timeout=900 \
+		tests/testing/test_fake.py::test_a_thousand_containers_in_one_pod
 
 .PHONY: load
 load: ## Measure the loads of docs/reliability.md that need no kills: make load [SECONDS=60] [SELECT="L5 L7"]

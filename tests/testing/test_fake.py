@@ -154,7 +154,7 @@ def test_waiting_ends_with_the_process(engine, make, world):
 
 @pytest.mark.slow
 def test_a_thousand_containers_in_one_pod(engine, make):
-    """Set ``SCALE`` for more: 10000 take a minute or two."""
+    """Set ``SCALE`` for more: ``make stress`` takes 10000."""
     count = int(os.environ.get("SCALE", "1000"))
     pod = make({f"c{number}": [f"c{number // 2}"] if number > 1 else [] for number in range(count)})
 
@@ -164,3 +164,5 @@ def test_a_thousand_containers_in_one_pod(engine, make):
     assert pod.stop().ok
     assert set(pod.status().values()) == {ContainerStatus.EXITED}
     assert check_invariants(engine) == []
+    pod.remove()
+    assert engine.pods() == []
