@@ -9,7 +9,7 @@ import pytest
 import podcore
 from harness.bare import kill_hard
 from harness.polling import eventually
-from integration.builders import POLITE, add, await_ready, new_pod, states
+from integration.builders import POLITE, add, await_ready, create_only, new_pod, states
 from podcore.kernel import process
 from podcore.oci.interface import OCIRuntime
 from podcore.testing import check_invariants
@@ -181,6 +181,19 @@ def test_f37_whoever_has_the_pids_of_dead_processes_now_is_never_signalled(
         getattr(pod, verb)()
         assert states(pod) == {"one": "running" if verb == "restart" else "exited"}
         assert verb == "restart" or one.exit_code is None
+    sound(engine)
+
+
+def test_f37_who_has_the_pid_of_a_dead_monitor_is_not_ended_with_its_container(site, victim):
+    engine = site.engine()
+    pod = new_pod(site, engine=engine)
+    one = add(site, pod, "one")
+    create_only(one)
+    kill_hard(row(one).monitor.pid)
+    rewrite(one, monitor=victim)
+
+    pod.remove(force=True)
+
     sound(engine)
 
 
