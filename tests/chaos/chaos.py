@@ -29,6 +29,7 @@ from podcore import Engine, PodcoreError
 from podcore.testing import history
 from podcore.testing.heartbeat import Beat, Heartbeat, lasting
 
+READS = ("status", "inspect")
 FORBIDDEN = ("StoreCorruptError", "UseAfterForkError")
 """Errors of podcore's that no caller may see where nobody damages a database."""
 
@@ -222,17 +223,17 @@ def main() -> int:
 def judge(paths: list[str], beats: list[Beat]) -> history.Verdict:
     """Judges the histories of all workers."""
     calls, cut = history.read(paths)
-    verdict = history.judge(
-        calls, cut, worker.DEADLINES, lambda begun, ended: lasting(beats, begun, ended), FORBIDDEN
-    )
-    owns = [
-        lasting(beats, call.begun, call.ended) / (worker.DEADLINES[call.verb] + history.GRACE)
-        for call in calls
-    ]
-    work = sorted(beat.slowdown for beat in beats)
+
+    def lasted(begun: float, ended: float) -> float:
+        return lasting(beats, begun, ended)
+
+    verdict = history.judge(calls, cut, worker.DEADLINES, lasted, FORBIDDEN)
+    for kind, verbs in (("reads", READS), ("other calls", set(worker.VERBS) - set(READS))):
+        longest = max((history.own(one, lasted) for one in calls if one.verb in verbs), default=0)
+        print(f"  longest of {kind}, without what they can't help: {longest:.2f} s")
+    stalls = sorted(beat.stalled for beat in beats)
     print(
-        f"  nearest to its deadline: {max(owns, default=0):.0%}; "
-        f"work took {work[len(work) // 2]:.1f} times as long as alone, {work[-1]:.1f} at worst"
+        f"  5 ms of work took {stalls[len(stalls) // 2]:.3f} s longer, {stalls[-1]:.2f} s at worst"
     )
     return verdict
 

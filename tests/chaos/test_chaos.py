@@ -4,14 +4,15 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from harness import host
 from podcore import errors
 from podcore.report import Report
-from podcore.testing.heartbeat import Beat, Heartbeat, lasting
-from podcore.testing.history import Call, Model, Recorder, judge, read
+from podcore.testing.heartbeat import Beat, Heartbeat, kept_waiting, lasting
+from podcore.testing.history import Call, Model, Recorder, judge, own, read
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SEED = "20260801"
@@ -142,21 +143,39 @@ def test_a_call_that_outlives_its_deadline_is_a_breach():
 
 
 @pytest.mark.parametrize(
-    ("work", "seconds"),
+    ("stall", "seconds"),
     [
-        (0.01, 9.0),  # as long as the processor was at it
-        (0.04, 2.25),  # four times as long
-        (100.0, 0.0009),  # everybody stood still
+        (0.0, 9.0),
+        (0.4, 9.0),  # busy, which is no reason
+        (0.6, 9.0 * 0.06 / 0.66),
+        (100.0, 9.0 * 0.06 / 100.06),  # nobody could work
     ],
 )
-def test_what_a_busy_machine_takes_is_not_the_call_s(work, seconds):
+def test_what_a_machine_that_stands_still_takes_is_not_the_call_s(stall, seconds):
     beats = []
     begun = -1.0
     while begun < 10:
-        beats.append(Beat(begun, begun + 0.05 + work, 0.01))
+        beats.append(Beat(begun, begun + 0.06 + stall, 0.01))
         begun = beats[-1].ended
 
     assert lasting(beats, 0.0, 9.0) == pytest.approx(seconds, rel=0.01)
+
+
+def test_what_a_thread_waits_for_a_processor_is_not_the_call_s():
+    waited = replace(LATE, waited=3.5)
+
+    assert own(waited, lambda begun, ended: ended - begun) == 5.5
+    assert own(waited, lambda begun, ended: 5.0) == 5.0, "the same seconds count once"
+    assert judge([waited], 0, {"status": 5.0}).breaches == []
+
+
+def test_a_thread_that_sleeps_waits_for_no_processor():
+    begun = time.monotonic()
+    before = kept_waiting()
+    time.sleep(0.2)
+    waited = kept_waiting() - before
+
+    assert waited <= time.monotonic() - begun - 0.19
 
 
 def test_time_without_a_beat_counts_in_full():

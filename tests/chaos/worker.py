@@ -32,9 +32,9 @@ VERBS = {
 """How often each is called."""
 
 DEADLINES = dict.fromkeys(VERBS, 30.0) | {"status": 0.25, "inspect": 0.25}
-"""Seconds by which a call must return, those in which the machine was busy with others counted as
-less. As long as a verb waits for one lock: where each holder does its work, nobody ever waits for
-as long as that, however many are in front of it. Those that read wait for nobody.
+"""Seconds by which a call must return, those apart that it can't help. As long as a verb waits for
+one lock: where each holder does its work, nobody ever waits for as long as that, however many are
+in front of it. Those that read wait for nobody.
 """
 
 

@@ -1,7 +1,7 @@
-"""Tells a call that hangs from a machine that is too busy to let anybody work.
+"""Tells a call that hangs from a machine that stands still.
 
-A process of its own rests, works for a moment and notes how long that took. Where a moment of work
-took four times as long as the processor was at it, a second of that time counts as a quarter of one.
+A process of its own rests, works for a moment and notes how long that took. A thread knows for how
+long it could have run and had to wait for a processor. Neither is anything that a call can help.
 """
 
 import os
@@ -17,6 +17,7 @@ from typing import Self
 
 _REST = 0.05
 _WORK = 0.005
+_STALL = 0.5
 _PROGRAM = f"""
 import os, select, struct, time
 while not select.select([0], [], [], 0)[0]:
@@ -45,9 +46,9 @@ class Beat:
     worked: float
 
     @property
-    def slowdown(self) -> float:
-        """How many times as long as on a machine without anything else the work took; at least 1."""
-        return max(1.0, (self.ended - self.begun - _REST) / self.worked)
+    def stalled(self) -> float:
+        """Seconds that this took longer than on a machine without anything else."""
+        return max(0.0, self.ended - self.begun - _REST - self.worked)
 
 
 class Heartbeat:
@@ -106,7 +107,10 @@ class Heartbeat:
 
 
 def lasting(beats: list[Beat], begun: float, ended: float) -> float:
-    """Returns the seconds between two moments, those of a busy machine counted as less.
+    """Returns the seconds between two moments, without those in which nobody could work.
+
+    A machine that is busy is no reason: only a moment of work that took half a second and more
+    tells of a time in which the whole machine stood still, or as good as.
 
     Args:
         beats: in order; time between them counts in full.
@@ -118,6 +122,21 @@ def lasting(beats: list[Beat], begun: float, ended: float) -> float:
     for beat in beats[first:]:
         if beat.begun >= ended:
             break
-        overlap = min(ended, beat.ended) - max(begun, beat.begun)
-        seconds -= overlap * (1 - 1 / beat.slowdown)
+        if beat.stalled >= _STALL:
+            overlap = min(ended, beat.ended) - max(begun, beat.begun)
+            seconds -= overlap * beat.stalled / (beat.ended - beat.begun)
     return seconds
+
+
+def kept_waiting() -> float:
+    """Returns for how many seconds of its life the calling thread could have run but had to wait.
+
+    Of a call that does all its work in one thread, such as a look at a container, the difference
+    is what the call can't help; the time that it sleeps, for a lock or another process, is not in
+    it. 0 where the kernel does not say.
+    """
+    try:
+        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podcore.records import ContainerRecord
+from podcore.testing.heartbeat import kept_waiting
 from podcore.testing.words import complaints
 
 _RANKS = {
@@ -64,18 +65,26 @@ class Recorder:
 
     def _note(self, line: dict[str, Any]) -> None:
         line |= {"time": time.monotonic(), "pid": os.getpid(), "worker": self._worker}
+        line["waited"] = kept_waiting()
         os.write(self._fd, json.dumps(line).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that ended."""
+    """A call that ended.
+
+    Attributes:
+        begun, ended: moments of the monotonic clock.
+        end: how: ``type`` and what goes with it.
+        waited: seconds in which its thread had to wait for a processor.
+    """
 
     verb: str
     target: str
     begun: float
     ended: float
     end: dict[str, Any]
+    waited: float = 0.0
 
 
 @dataclass(slots=True)
@@ -118,8 +127,9 @@ def read(paths: Iterable[str]) -> tuple[list[Call], int]:
                     begun[key] = line
                     continue
                 first = begun.pop(key)
+                waited = line["waited"] - first["waited"]
                 calls.append(
-                    Call(first["verb"], first["target"], first["time"], line["time"], line)
+                    Call(first["verb"], first["target"], first["time"], line["time"], line, waited)
                 )
         open_calls += len(begun)
     return sorted(calls, key=lambda call: call.ended), open_calls
@@ -139,7 +149,7 @@ def judge(
         cut: how many were cut off.
         deadlines: seconds by which a call of each verb must have ended, give or take ``GRACE``.
         lasted: how many seconds lie between two moments; ``heartbeat.lasting`` leaves out those in
-            which the machine did not let anybody work.
+            which nobody could work.
         forbidden: names of errors that nobody may have seen, besides those that are always bugs.
     """
     verdict = Verdict(cut=cut)
@@ -163,16 +173,18 @@ def judge(
     return verdict
 
 
+def own(call: Call, lasted: Callable[[float, float], float]) -> float:
+    """Returns how many seconds of a call it could help; those of both kinds may be the same ones."""
+    return min(lasted(call.begun, call.ended), call.ended - call.begun - call.waited)
+
+
 def late(call: Call, deadline: float, lasted: Callable[[float, float], float]) -> list[str]:
     """Returns whether a call outlived its deadline (I15): a sentence, or nothing."""
-    seconds = call.ended - call.begun
+    seconds = own(call, lasted)
     if seconds <= deadline + GRACE:
         return []
-    own = lasted(call.begun, call.ended)
-    if own <= deadline + GRACE:
-        return []
-    said = f"{call.verb} {call.target} took {seconds:.1f} s, its deadline is {deadline:g} s"
-    return [f"I15: {said} ({own:.1f} s without what the machine was too busy for)"]
+    said = f"{call.verb} {call.target} took {call.ended - call.begun:.1f} s"
+    return [f"I15: {said}, its deadline is {deadline:g} s ({seconds:.1f} s that it could help)"]
 
 
 def seen_of(record: ContainerRecord) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from podcore.records import Verb
 from podcore.report import Report
 from podcore.testing import surroundings
 from podcore.testing.agreement import Span, disagreements, disorder
-from podcore.testing.heartbeat import Heartbeat, lasting
+from podcore.testing.heartbeat import Heartbeat, kept_waiting, lasting
 from podcore.testing.history import Call, Model, late, seen_of
 from podcore.testing.words import complaints, complaints_of_command
 
@@ -124,7 +124,7 @@ class Watch:
     ) -> T:
         name, target = _name(verb), getattr(verb, "__self__", None)
         number = self._begin(target)
-        begun, epoch = time.monotonic(), time.time()
+        waited, begun, epoch = kept_waiting(), time.monotonic(), time.time()
         report: Report | None = None
         raised = False
         try:
@@ -141,8 +141,9 @@ class Watch:
             return result
         finally:
             ended = time.monotonic()
+            waited = kept_waiting() - waited
             alone = self._end(number)
-            call = Call(name, str(getattr(target, "name", "")), begun, ended, {})
+            call = Call(name, str(getattr(target, "name", "")), begun, ended, {}, waited)
             span = Span(name, report is not None, epoch, epoch + ended - begun, alone)
             seconds = _deadline(kwargs) if deadline is None else deadline
             with self._lock:
