@@ -95,8 +95,8 @@ pub(super) fn read(mapping: &Bound<'_, PyAny>) -> PyResult<Contents> {
     Ok(contents)
 }
 
-/// Working memory of a read, kept by the thread while it is small: a graph of ten nodes would
-/// otherwise spend most of its time on allocations.
+/// Working memory of a read, kept by the thread while it is small: fresh memory comes page by page,
+/// which is much of the time that a graph of some thousand nodes takes.
 #[derive(Default)]
 struct Scratch {
     by_address: AddressTable,
