@@ -214,6 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(options.faults) - {mutant.fault for mutant in wanted}:
         parser.error(f"no mutant for {', '.join(sorted(unknown))}")
     _adopt_orphans()
+    # Cleans up on its way out, as after a Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     fates: Counter[Fate] = Counter()
     begun = time.monotonic()
     for mutant in wanted:
