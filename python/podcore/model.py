@@ -297,8 +297,8 @@ class PodInspect:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerInspect:
-    """What ``Container.inspect`` knows; a copy, never a view.
+class ContainerFacts:
+    """What every look at a container tells; a copy, never a view.
 
     Attributes:
         reason: why the exit code is None, or what is amiss (``MonitorLost``); "" when nothing is.
@@ -319,6 +319,12 @@ class ContainerInspect:
     started: float | None
     finished: float | None
     restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInspect(ContainerFacts):
+    """What ``Container.inspect`` knows."""
+
     spec: ContainerSpec
     dependencies: tuple[str, ...]
     oci_runtime: str
@@ -334,23 +340,9 @@ class ContainerInspect:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerSummary:
-    """A line of ``ps``: what ``ContainerInspect`` has under these names, quicker to get for many."""
+class ContainerSummary(ContainerFacts):
+    """A line of ``ps``, quicker to get for many."""
 
-    id: str
-    name: str
-    pod_id: str
-    pod_name: str
-    kind: ContainerKind
-    state: ContainerStatus
-    pid: int | None
-    exit_code: int | None
-    reason: str
-    oom_killed: bool
-    created: float
-    started: float | None
-    finished: float | None
-    restarts: int
     command: tuple[str, ...]
     labels: dict[str, str]
 

@@ -4,7 +4,7 @@ from podcore.backend import Host
 from podcore.errors import PodRemovedError
 from podcore.model import ContainerStatus, ContainerSummary
 from podcore.names import short
-from podcore.operations.snapshot import grouped
+from podcore.operations.snapshot import containers, grouped
 from podcore.operations.status import true_records
 from podcore.records import ContainerRecord, PodRecord
 
@@ -14,15 +14,7 @@ _DOWN = frozenset({ContainerStatus.EXITED, ContainerStatus.CONFIGURED})
 def list_containers(
     host: Host, pod: PodRecord | None = None, *, infra: bool
 ) -> list[ContainerSummary]:
-    """Returns a line for each container of a pod, or of all, as one snapshot has them.
-
-    Args:
-        host: where they are.
-        pod: None for all.
-        infra: infra containers too, each after those of its pod.
-
-    Returns:
-        Pod by pod, both in order of creation.
+    """Returns a line for each container that ``status.inspect_containers`` would describe.
 
     Raises:
         PodRemovedError: the pod is gone.
@@ -36,12 +28,7 @@ def list_containers(
     if pod is not None and not there:
         message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
         raise PodRemovedError(message)
-    chosen = [
-        (taken.pod, row)
-        for taken in grouped(there, rows)
-        for row in (*taken.members, taken.infra if infra else None)
-        if row is not None
-    ]
+    chosen = containers(grouped(there, rows), infra=infra)
     now = true_records(host, [row for _, row in chosen])
     return [
         _summary(owner, row, commands.get(row.id, ((), {})))

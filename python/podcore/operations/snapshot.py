@@ -8,9 +8,9 @@ from podcore._core import DependencyGraph, LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.errors import PodRemovedError
 from podcore.kernel.exhaustion import naming_exhaustion
+from podcore.lifecycle import nesting
 from podcore.model import ContainerKind
 from podcore.names import short
-from podcore.operations import nesting
 from podcore.records import ContainerRecord, PodRecord
 
 
@@ -87,6 +87,18 @@ def grouped(pods: Iterable[PodRecord], rows: Iterable[ContainerRecord]) -> list[
         if row.pod_id in by_pod:
             by_pod[row.pod_id].append(row)
     return [_snapshot(pod, by_pod[pod.id]) for pod in pods]
+
+
+def containers(
+    taken: Iterable[Snapshot], *, infra: bool
+) -> list[tuple[PodRecord, ContainerRecord]]:
+    """Returns the containers of some pods, each with its pod; infra containers last, if asked for."""
+    return [
+        (one.pod, row)
+        for one in taken
+        for row in (*one.members, one.infra if infra else None)
+        if row is not None
+    ]
 
 
 def _snapshot(pod: PodRecord, rows: Iterable[ContainerRecord]) -> Snapshot:

@@ -16,7 +16,7 @@ from podcore.model import (
     PodStatus,
 )
 from podcore.observe import PATIENCE, truth
-from podcore.operations.snapshot import Snapshot, snapshot, snapshots
+from podcore.operations.snapshot import Snapshot, containers, snapshot, snapshots
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
@@ -146,12 +146,8 @@ def inspect_containers(
     Raises:
         PodRemovedError: the pod is gone.
     """
-    rows = [
-        (taken.pod, row)
-        for taken in (snapshots(host) if pod is None else [snapshot(host, pod)])
-        for row in (*taken.members, taken.infra if infra else None)
-        if row is not None
-    ]
+    taken = snapshots(host) if pod is None else [snapshot(host, pod)]
+    rows = containers(taken, infra=infra)
     now = true_records(host, [row for _, row in rows])
     return [_describe_container(host, pod, row) for (pod, _), row in zip(rows, now, strict=True)]
 
