@@ -309,3 +309,34 @@ def test_f64_what_a_signal_handler_calls_does_not_wait_for_the_verb_it_interrupt
 
     assert len(refused) == 1
     assert one.exit_code == 137
+
+
+@pytest.mark.runtimes("crun")
+def test_f64_a_handler_under_a_containers_lock_is_refused_at_once(site, monkeypatch):
+    pod = new_pod(site)
+    one = add(site, pod, "one")
+    refused = []
+
+    def impatient(signum, frame):
+        for change in (lambda: one.stop(timeout=0), one.kill, lambda: one.remove(force=True)):
+            with pytest.raises(podcore.LockOrderError, match="hint: "):
+                change()
+            refused.append(change)
+
+    def interrupt(place):
+        if place == "start.before-start":
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, impatient)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(failpoints, "_armed", {})
+            patched.setattr(failpoints, "_pass", interrupt)
+            one.start()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert len(refused) == 3
+    assert one.status == "running"
+    one.stop(timeout=0)
+    sound(pod._engine)

@@ -185,9 +185,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "F64",
-        "python/podcore/operations/nesting.py",
-        "if held == pod.id and (exclusive or exclusively):",
-        "if held == pod.id and exclusively:",
+        "python/podcore/lifecycle/nesting.py",
+        "if held == wanted.id and (exclusive or exclusively):",
+        "if held == wanted.id and exclusively:",
         "faults/test_concurrency.py::"
         "test_f64_what_a_progress_calls_does_not_wait_for_the_verb_that_calls_it",
         "the refusal to wait for the verb that a call is made from",

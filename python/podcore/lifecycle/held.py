@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from podcore._core import LockSession
 from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.kernel.exhaustion import naming_exhaustion
+from podcore.lifecycle import nesting
 from podcore.lifecycle.settle import settled
 from podcore.model import ContainerStatus
 from podcore.names import short
@@ -108,12 +109,15 @@ def hold(
 
     Raises:
         LockTimeoutError: somebody else works on it for too long.
+        LockOrderError: this call comes from inside of the verb that it would wait for.
         ContainerRemovedError: it was removed meanwhile.
         ResourceExhaustedError: what is done under it found that the host is out of something.
     """
+    nesting.check(which, exclusive=True)
     with (
         naming_exhaustion(doing(which)),
         session.acquire("container", which.number, timeout=timeout),
+        nesting.inside(which, exclusive=True),
     ):
         held = Held(host, session, stored(host, which))
         right = put_right(held)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from podcore.errors import DependencyFailedError
+from podcore.lifecycle.nesting import inside
 from podcore.lifecycle.step import Step
 from podcore.names import short
-from podcore.operations.nesting import inside
 from podcore.records import ContainerRecord, PodRecord
 from podcore.report import Outcome, Report, ReportRow
 
@@ -96,5 +96,5 @@ class Batch:
 
     def _tell(self, container_id: str, phase: str) -> None:
         if self._progress is not None:
-            with inside(self._pod):
+            with inside(self._pod, exclusive=False):
                 self._progress(container_id, self._names[container_id], phase)
