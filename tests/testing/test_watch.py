@@ -318,6 +318,20 @@ def test_a_failure_that_is_not_podcores_breaks_the_nineteenth(engine, error):
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("late"),
+        errors.OCIRuntimeError("could not start `db`: no such file", ("runc",), 1, "no such file"),
+        errors.OCIRuntimeError("could not start `db`: the OCI runtime gave no reason", (), 1, ""),
+    ],
+)
+def test_podcores_own_words_are_fine(engine, error):
+    failing = Failing(error)
+    with watch(engine) as watching, pytest.raises(type(error)):
+        watching.call(failing.start)
+
+
+@pytest.mark.parametrize(
     ("code", "said"), [(9, ""), (125, ""), (125, "Traceback (most recent call last):\n")]
 )
 def test_a_command_that_ends_in_no_documented_way_breaks_the_nineteenth(engine, code, said):

@@ -26,8 +26,8 @@ def complaints(error: BaseException) -> Iterator[str]:
         yield f"{said}, which is a bug"
     yield from (f"{said}, with `{raw}` in it" for raw in _RAW if raw in str(error))
     if isinstance(error, OCIRuntimeError):
-        raw = error.message.strip()
-        if raw and str(error).strip() == raw:
+        # Where the runtime said nothing these are podcore's own words, which name what they are about.
+        if str(error).strip() == error.message.strip() and "`" not in error.message:
             yield f"{said}, which are the OCI runtime's words alone"
 
 
