@@ -25,10 +25,10 @@ def complaints(error: BaseException) -> Iterator[str]:
     elif isinstance(error, _BUGS):
         yield f"{said}, which is a bug"
     yield from (f"{said}, with `{raw}` in it" for raw in _RAW if raw in str(error))
-    if isinstance(error, OCIRuntimeError):
-        # Where the runtime said nothing these are podcore's own words, which name what they are about.
-        if str(error).strip() == error.message.strip() and "`" not in error.message:
-            yield f"{said}, which are the OCI runtime's words alone"
+    # Where the runtime said nothing these are podcore's own words, which name what they are about.
+    alone = isinstance(error, OCIRuntimeError) and str(error).strip() == error.message.strip()
+    if alone and "`" not in str(error):
+        yield f"{said}, which are the OCI runtime's words alone"
 
 
 def complaints_of_command(returncode: int, stderr: str) -> Iterator[str]:
