@@ -13,11 +13,10 @@ import podcore
 from harness import leftovers
 from harness.bare import When, kill_hard
 from harness.polling import eventually
-from integration.builders import POLITE, add, await_ready, bundle, new_pod, states
+from integration.builders import POLITE, add, await_ready, bundle, new_pod, sound, states
 from podcore.kernel.cgroup import Cgroup
 from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import purge
-from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.runtimes("crun")
 
@@ -25,11 +24,6 @@ pytestmark = pytest.mark.runtimes("crun")
 def row(container):
     with container._engine.host.store.read() as view:
         return view.container(container.id)
-
-
-def sound(engine):
-    """Waits until all invariants hold: a monitor may need a moment to go."""
-    eventually(lambda: not check_invariants(engine), what="all invariants")
 
 
 def test_f16_a_stopped_monitor_holds_up_nobody_for_longer_than_the_deadline(site, monkeypatch):

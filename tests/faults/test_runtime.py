@@ -8,11 +8,9 @@ import pytest
 
 import podcore
 from harness.bare import kill_hard
-from harness.polling import eventually
-from integration.builders import POLITE, add, await_ready, create_only, new_pod, states
+from integration.builders import POLITE, add, await_ready, create_only, new_pod, sound, states
 from podcore.kernel import process
 from podcore.oci.interface import OCIRuntime
-from podcore.testing import check_invariants
 
 pytestmark = pytest.mark.runtimes("crun")
 
@@ -27,10 +25,6 @@ def rewrite(container, **changes):
     host = container._engine.host
     with host.session("test") as session, host.store.write(session) as change:
         change.save_container(change.container(container.id).but(**changes))
-
-
-def sound(engine):
-    eventually(lambda: not check_invariants(engine), what="all invariants")
 
 
 def replace(path, other):

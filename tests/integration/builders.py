@@ -5,6 +5,7 @@ import os
 
 from harness.polling import eventually
 from podcore.lifecycle import create as lifecycle_create
+from podcore.testing import check_invariants
 
 POLITE = ["sh", "-c", 'trap "exit 0" TERM; echo ready; sleep 1000 & wait']
 """Ends with 0 at SIGTERM, once it has said that it is ready."""
@@ -74,6 +75,11 @@ def await_ready(*containers):
 
 def says(container, text):
     return any(text in entry.text for entry in container.logs())
+
+
+def sound(engine):
+    """Waits until all invariants hold: a monitor may need a moment to go."""
+    eventually(lambda: not check_invariants(engine), what="all invariants")
 
 
 def states(pod):

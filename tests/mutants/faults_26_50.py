@@ -14,6 +14,7 @@ _PURGE = "python/podcore/lifecycle/purge.py"
 _START = "python/podcore/lifecycle/start.py"
 _STORE = "python/podcore/store/store.py"
 
+_DISK = "faults/test_disk.py"
 _FAULTS = "faults/test_monitor_and_runtime.py"
 _HOST = "faults/test_host.py"
 _MIGRATION = "store/test_migration.py"
@@ -202,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _STORE,
         "                else:\n                    reserve.spend(self.path, connection)\n",
         "",
-        f"{_HOST}::test_f40_on_a_full_disk_nothing_is_half_made_and_what_runs_can_be_stopped"
+        f"{_DISK}::test_f40_on_a_full_disk_nothing_is_half_made_and_what_runs_can_be_stopped"
         "[crun-fill-left_by0]",
         "the space for those who add nothing",
     ),
@@ -235,7 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _STORE,
         "        if not os.access(os.path.dirname(self.path), os.W_OK):\n",
         "        if not self.path:\n",
-        f"{_HOST}::test_f41_on_a_read_only_disk_all_is_seen_and_nothing_is_changed[crun]",
+        f"{_DISK}::test_f41_on_a_read_only_disk_all_is_seen_and_nothing_is_changed[crun]",
         "the look whether anything can be made there",
     ),
     Mutant(
@@ -361,7 +362,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _LOG_FILE,
         '            os.write(fd, b"\\n")\n',
         "            pass\n",
-        f"{_HOST}::test_f49_on_a_full_disk_a_container_is_not_held_up_by_its_log[crun]",
+        f"{_DISK}::test_f49_on_a_full_disk_a_container_is_not_held_up_by_its_log[crun]",
         "the end of a record that was cut short",
     ),
     Mutant(
