@@ -7,13 +7,14 @@ import pytest
 
 import podcore
 from harness.polling import eventually
+from podcore.backend import QUICK, SLOW
 from podcore.lifecycle.course import Part, alone, together
 from podcore.lifecycle.held import Commit
 from podcore.lifecycle.pause import pausing
 from podcore.lifecycle.step import DONE
 from podcore.model import ContainerStatus
 from podcore.records import Verb
-from podcore.testing import fake_engine
+from podcore.testing import Behaviour, FakeContainers, fake_engine
 
 
 @pytest.fixture
@@ -82,6 +83,46 @@ def test_those_who_go_in_step_share_their_commits(engine, host, running, writes)
 
     assert writes == [5, 5]  # the intents, the results
     assert states(engine) == [ContainerStatus.PAUSED] * 5
+
+
+def test_a_verb_of_a_pod_takes_as_many_in_step_as_the_host_says(
+    engine, host, running, writes, monkeypatch
+):
+    monkeypatch.setattr(host, "at_once", lambda pace: 2)
+
+    engine.pod("web").pause()
+
+    assert writes == [2, 2, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("verb", ["pause", "kill", "stop", "restart", "remove"])
+def test_every_verb_of_a_pod_shares_its_commits(engine, host, running, writes, verb):
+    pod = engine.pod("web")
+    if verb == "remove":
+        pod.stop()
+        writes.clear()
+
+    getattr(pod, verb)()
+
+    # Of each container apart there would be more.
+    assert len(writes) < len(running) * 2
+
+
+def test_what_takes_long_is_worth_a_worker_each(tmp_path):
+    real = podcore.Engine(root=tmp_path / "state", run_root=tmp_path / "run").host
+
+    assert real.at_once(SLOW) == 1
+    assert real.at_once(QUICK) > 1
+
+
+def test_simulated_containers_that_take_time_are_begun_side_by_side(tmp_path):
+    world = FakeContainers()
+    with fake_engine(tmp_path, world, max_workers=7) as engine:
+        quick = (engine.host.max_workers, engine.host.at_once(SLOW))
+        world.behave("db", Behaviour(create_seconds=0.01))
+
+        assert quick == (1, 64)
+        assert (engine.host.max_workers, engine.host.at_once(SLOW)) == (7, 1)
 
 
 def test_one_who_goes_alone_commits_the_same(engine, host, running, writes):
