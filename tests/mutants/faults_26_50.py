@@ -22,6 +22,7 @@ _REBUILD = "system/test_rebuild.py"
 _RIG = "testing/test_rig.py"
 _RUNTIME = "faults/test_runtime.py"
 _STRANGERS = f"{_RUNTIME}::test_f37_whoever_has_the_pids_of_dead_processes_now_is_never_signalled"
+_STORE_DISKS = "store/test_disks.py"
 _STORE_FAULTS = "store/test_faults.py"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -212,7 +213,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "python/podcore/store/reserve.py",
         '        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()\n',
         "        pass\n",
-        f"{_STORE_FAULTS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
+        f"{_STORE_DISKS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
         "the journal that is written over instead of growing",
     ),
     Mutant(
@@ -220,7 +221,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _STORE,
         "                    reserve.keep(self.path)\n",
         "                    pass\n",
-        f"{_STORE_FAULTS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
+        f"{_STORE_DISKS}::test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not",
         "the reserve",
     ),
     Mutant(
@@ -228,7 +229,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "python/podcore/store/faults.py",
         "        result = starved or _unusable(error, path, code)\n",
         "        result = _unusable(error, path, code)\n",
-        f"{_STORE_FAULTS}::test_a_full_disk_is_typed_and_nothing_is_half_written",
+        f"{_STORE_DISKS}::test_a_full_disk_is_typed_and_nothing_is_half_written",
         "the type of an error that says that there is no space",
     ),
     Mutant(
@@ -245,7 +246,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if os.access(os.path.dirname(path), os.W_OK):\n            raise\n"
         "        return opened_unchanging(path)\n",
         "        raise\n",
-        f"{_STORE_FAULTS}::test_a_read_only_filesystem_can_be_read[gone]",
+        f"{_STORE_DISKS}::test_a_read_only_filesystem_can_be_read[gone]",
         "the opening of what can't change",
     ),
     Mutant(
@@ -328,7 +329,7 @@ MUTANTS: tuple[Mutant, ...] = (
         _CONNECTION,
         "            self.execute(f\"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}\")\n",
         "",
-        f"{_STORE_FAULTS}::test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works"
+        f"{_STORE_DISKS}::test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works"
         "[fdatasync]",
         "the synchronous commit, whose error would be seen",
     ),
@@ -337,7 +338,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "python/podcore/store/faults.py",
         "apsw.FullError | apsw.NoMemError | apsw.IOError | apsw.CantOpenError",
         "apsw.FullError | apsw.NoMemError | apsw.CantOpenError",
-        f"{_STORE_FAULTS}::test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works"
+        f"{_STORE_DISKS}::test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works"
         "[pwrite64]",
         "the type of an input or output error",
     ),

@@ -1,6 +1,8 @@
-"""Records as the engine would make them, for the tests and benches of the store."""
+"""Records as the engine would make them, and databases, for the tests and benches of the store."""
 
 import time
+
+import apsw
 
 from podcore.model import ContainerKind, ContainerSpec, Limits, Mount
 from podcore.names import new_id
@@ -47,3 +49,10 @@ def new_container(pod, name, depends_on=(), **fields):
         "cgroup_path": f"podcore/{pod.name}/{name}",
     }
     return ContainerRecord(**(values | fields))
+
+
+def empty_the_journal(path):
+    """Moves all that is in the journal of a closed database to where it belongs."""
+    database = apsw.Connection(path)
+    assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall() == [(0, 0, 0)]
+    database.close()

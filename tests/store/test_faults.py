@@ -19,9 +19,7 @@ from podcore.errors import (
     StoreTooNewError,
 )
 from podcore.store import Store, faults, schema
-from store.builders import new_container, new_pod
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a filesystem")
+from store.builders import empty_the_journal, new_container, new_pod
 
 
 @pytest.fixture
@@ -35,12 +33,6 @@ def path(directory, locks):
     store.close()
     empty_the_journal(store.path)
     return store.path
-
-
-def empty_the_journal(path):
-    database = apsw.Connection(path)
-    assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall() == [(0, 0, 0)]
-    database.close()
 
 
 def alter(path, script):
@@ -263,159 +255,6 @@ def test_another_programs_transaction_is_an_error_at_the_deadline_and_readers_go
     holder.communicate("")
     with store.write(session, timeout=30) as change:
         change.add_pod(new_pod())
-
-
-WRITE = """
-import sys
-from podcore._core import LockTable
-from podcore.store import Store
-
-store = Store.open(sys.argv[1], locks := LockTable(sys.argv[2]))
-with locks.session() as session:
-    for value in ("lost", "kept"):
-        try:
-            with store.write(session, durable=True) as change:
-                print("reads", change.meta("key"))
-                change.set_meta("key", value)
-        except Exception as error:
-            print(type(error).__name__, "hint" if "hint" in str(error) else error)
-    with store.read() as view:
-        print("reads", view.meta("key"))
-"""
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
-def test_a_commit_that_an_input_or_output_error_ends_is_undone_and_the_next_one_works(
-    path, locks, tmp_path, call
-):
-    if shutil.which("strace") is None:
-        pytest.skip("`strace` is not installed")
-    # The beginning of a journal is synchronised in any case.
-    store = Store.open(os.path.dirname(path), locks)
-    with locks.session() as session, store.write(session) as change:
-        change.set_meta("other", "value")
-    store.close()
-    argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", f"{path}-wal", "-e", f"trace={call}"]
-    argv += ["-e", f"inject={call}:error=EIO:when=1", sys.executable, "-c", WRITE]
-    argv += [os.path.dirname(path), str(tmp_path / "its-locks")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-    if "ptrace" in done.stderr:
-        pytest.skip("`strace` may not trace here")
-
-    assert done.returncode == 0, done.stderr
-    begun, failed, *rest = done.stdout.splitlines()
-    assert begun == "reads None"
-    assert failed.startswith("StoreError the state store")
-    assert "disk I/O error" in failed
-    assert rest == ["reads None", "reads kept"]
-
-
-@pytest.fixture
-def small_filesystem(tmp_path):
-    """A tmpfs of 256 KiB; returns its path and a function that remounts it read-only."""
-    target = str(tmp_path / "small")
-    os.mkdir(target, 0o700)
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "none", target], check=True
-    )
-    yield target, lambda: subprocess.run(["mount", "-o", "remount,ro", target], check=True)
-    subprocess.run(["umount", "-l", target], check=True)
-
-
-@needs_root
-@pytest.mark.integration
-def test_a_full_disk_is_typed_and_nothing_is_half_written(small_filesystem, locks, session):
-    directory, _ = small_filesystem
-    store = Store.open(directory, locks)
-    with store.write(session) as change:
-        pod = change.add_pod(new_pod())
-    added = []
-
-    def fill():
-        while len(added) < 10_000:
-            with store.write(session) as change:
-                for index in range(20):
-                    change.add_container(new_container(pod, f"c{len(added)}-{index}"))
-            added.append(True)
-
-    with pytest.raises(ResourceExhaustedError) as caught:
-        fill()
-    assert caught.value.errno == errno.ENOSPC
-    assert "\nhint: " in str(caught.value)
-    with store.read() as view:
-        assert len(view.containers()) == 20 * len(added)
-    assert store.integrity() == []
-    store.close()
-
-
-def fill(path):
-    """Writes until there is no more space."""
-    with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            return
-
-
-@needs_root
-@pytest.mark.integration
-def test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_not(
-    small_filesystem, locks, session
-):
-    directory, _ = small_filesystem
-    store = Store.open(directory, locks)
-    with store.write(session, adds=True) as change:
-        pod = change.add_pod(new_pod())
-        row = change.add_container(new_container(pod, "one"))
-    fill(f"{directory}/ballast")
-
-    # Far more than the journal has room for, had it to grow.
-    for started in range(300):
-        with store.write(session) as change:
-            change.save_container(row.but(started=float(started)))
-            change.event("container", row.id, "start")
-
-    with pytest.raises(ResourceExhaustedError, match="\nhint: "), store.write(session, adds=True):
-        pass
-    with store.read() as view:
-        assert view.container(row.id).started == 299.0
-    os.unlink(f"{directory}/ballast")
-    with store.write(session, adds=True) as change:
-        change.add_container(new_container(pod, "two"))
-    assert store.integrity() == []
-    store.close()
-
-
-@needs_root
-@pytest.mark.integration
-@pytest.mark.parametrize("journals", ["kept", "gone"])
-def test_a_read_only_filesystem_can_be_read(small_filesystem, locks, session, journals):
-    directory, make_read_only = small_filesystem
-    store = Store.open(directory, locks)
-    with store.write(session) as change:
-        pod = change.add_pod(new_pod())
-    store.close()
-    if journals == "gone":
-        empty_the_journal(store.path)
-    make_read_only()
-    store = Store.open(directory, locks)
-    with store.read() as view:
-        assert view.pods() == [pod]
-    with pytest.raises(ReadOnlyStoreError, match="\nhint: "), store.write(session):
-        pass
-    assert session.held == []
-    store.close()
-
-
-@needs_root
-@pytest.mark.integration
-def test_an_empty_read_only_filesystem_is_typed(small_filesystem, locks):
-    directory, make_read_only = small_filesystem
-    make_read_only()
-    with pytest.raises(ReadOnlyStoreError):
-        Store.open(directory, locks)
 
 
 @pytest.mark.parametrize(
