@@ -44,6 +44,19 @@ def test_importing_loads_little_and_starts_nothing():
     assert found["threads"] == 1
 
 
+def test_an_engine_is_at_hand_without_what_takes_longest_to_import():
+    program = "import sys; import podcore; podcore.Engine; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path}; {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert {"dataclasses", "enum", "re", "typing"}.isdisjoint(done.stdout.split())
+
+
 def test_all_public_names_are_listed_in_order_and_there():
     assert list(podcore.__all__) == sorted(set(podcore.__all__))
     assert [name for name in podcore.__all__ if not hasattr(podcore, name)] == []
