@@ -97,6 +97,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "the rule that a removal once begun is finished",
     ),
     Mutant(
+        "F7",
+        "python/podcore/operations/remove.py",
+        "change.save_pod(replace(taken.pod, removing=True))",
+        "change.save_pod(taken.pod)",
+        f"{_MATRIX}[runc-remove-pod.after-mark]",
+        "the mark of a pod whose removal was begun",
+    ),
+    Mutant(
         "F8",
         "python/podcore/operations/create.py",
         "rows = [change.add_container(row) for row in rows]",

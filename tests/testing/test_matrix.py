@@ -168,7 +168,8 @@ def test_after_a_death_the_next_command_puts_things_right(site, see, name):
     if "web" in [pod.name for pod in engine.pods()]:
         pod = engine.pod("web")
         if room in ("purge", "remove", "remove-pod"):
-            pod.remove(force=True)
+            # Without force: that it was begun with it is remembered.
+            pod.remove()
         else:
             with contextlib.suppress(podcore.PartialFailureError):
                 pod.start()
