@@ -38,7 +38,9 @@ impl AddressTable {
     /// How finely addresses in a granule are told apart, in bytes, as a power of 2: as the
     /// allocators of Python align them.
     const ALIGNMENT: u32 = 4;
-    const PARTS: u32 = 1 << (Self::GRANULE - Self::ALIGNMENT);
+    const PART_BITS: u32 = Self::GRANULE - Self::ALIGNMENT;
+    /// More objects than this are hashed. A power of 2.
+    const MOST: u32 = 1 << (u32::BITS - Self::PART_BITS - 1);
     /// Bytes of a stretch of memory, as a power of 2.
     const STRETCH: u32 = 16;
     const PAGE: usize = 1 << (Self::STRETCH - Self::GRANULE);
@@ -61,7 +63,7 @@ impl AddressTable {
         self.base = first >> Self::STRETCH << Self::STRETCH;
         let stretches = (last.saturating_sub(self.base) >> Self::STRETCH) + 1;
         self.scattered = stretches > count.max(Self::FEW_STRETCHES)
-            || count >= (NOT_FOUND / Self::PARTS) as usize
+            || count >= Self::MOST as usize
             || !self.enter(objects.clone(), stretches);
         if self.scattered {
             self.base = first;
@@ -87,11 +89,11 @@ impl AddressTable {
         self.places.clear();
         self.places.resize(Self::PAGE, 0);
         for (number, object) in (1..).zip(objects) {
-            let distance = object.addr().wrapping_sub(self.base);
-            if distance.trailing_zeros() < Self::ALIGNMENT {
+            let units = self.units(object);
+            // An object that is not aligned is in none.
+            let Some(page) = self.pages.get_mut(Self::stretch(units)) else {
                 continue;
-            }
-            let page = &mut self.pages[distance >> Self::STRETCH];
+            };
             if *page == 0 {
                 let begin = self.places.len();
                 if begin >= most {
@@ -100,8 +102,8 @@ impl AddressTable {
                 *page = begin as u32;
                 self.places.resize(begin + Self::PAGE, 0);
             }
-            self.places[*page as usize + Self::place_in_page(distance)] =
-                number * Self::PARTS + Self::part(distance);
+            self.places[*page as usize + Self::place_in_page(units)] =
+                (number << Self::PART_BITS) + Self::part(units);
         }
         true
     }
@@ -117,47 +119,73 @@ impl AddressTable {
         if self.scattered {
             return ptr::from_ref(self.hashed.slot(self.tag(object).into())).cast();
         }
-        let distance = object.addr().wrapping_sub(self.base);
-        let place = self.page(distance) + Self::place_in_page(distance);
+        let units = self.units(object);
+        let place = self.page(units) + Self::place_in_page(units);
         self.places.as_ptr().wrapping_add(place).cast()
     }
 
-    /// Appends the numbers of some objects; `NOT_FOUND` for those that are not there.
+    /// Appends the numbers of some objects; `NOT_FOUND` for those that are not there. Returns
+    /// whether all are.
     #[inline]
-    pub(super) fn find<T>(&self, objects: &[*const T], found: &mut Vec<u32>) {
+    pub(super) fn find<T>(&self, objects: &[*const T], found: &mut Vec<u32>) -> bool {
+        let begin = found.len();
         if self.scattered {
-            return self
-                .hashed
+            self.hashed
                 .find_tags(objects.iter().map(|&object| self.tag(object)), found);
+            return !found[begin..].contains(&NOT_FOUND);
         }
         found.extend(objects.iter().map(|&object| {
-            let distance = object.addr().wrapping_sub(self.base);
-            let place = self.page(distance) + Self::place_in_page(distance);
+            let units = self.units(object);
+            let place = self.page(units) + Self::place_in_page(units);
             let entry = self.places.get(place).map_or(0, |&entry| entry);
-            // An empty place says number 0 less one, which is `NOT_FOUND`.
-            let number = (entry / Self::PARTS).wrapping_sub(1);
-            let same = distance % (1 << Self::GRANULE)
-                == ((entry % Self::PARTS) << Self::ALIGNMENT) as usize;
-            if same { number } else { NOT_FOUND }
+            // Where the parts differ, the difference becomes the greatest bits; an empty place
+            // says number 0 less one. Either is more than there are objects.
+            (entry ^ Self::part(units))
+                .rotate_right(Self::PART_BITS)
+                .wrapping_sub(1)
         }));
+        let found = &mut found[begin..];
+        let all = found.iter().fold(0, |bits, number| bits | number) < Self::MOST;
+        if !all {
+            for number in found {
+                if *number >= Self::MOST {
+                    *number = NOT_FOUND;
+                }
+            }
+        }
+        all
+    }
+
+    /// Returns how far an object is from the base, in units of its alignment; further than all
+    /// stretches when it is not aligned.
+    #[inline]
+    fn units<T>(&self, object: *const T) -> usize {
+        object
+            .addr()
+            .wrapping_sub(self.base)
+            .rotate_right(Self::ALIGNMENT)
+    }
+
+    #[inline]
+    fn stretch(units: usize) -> usize {
+        units >> (Self::STRETCH - Self::ALIGNMENT)
     }
 
     /// Returns where the page begins for what is so far from the base.
     #[inline]
-    fn page(&self, distance: usize) -> usize {
-        let stretch = distance >> Self::STRETCH;
-        self.pages.get(stretch).map_or(0, |&page| page) as usize
+    fn page(&self, units: usize) -> usize {
+        self.pages.get(Self::stretch(units)).map_or(0, |&page| page) as usize
     }
 
     #[inline]
-    fn place_in_page(distance: usize) -> usize {
-        (distance >> Self::GRANULE) % Self::PAGE
+    fn place_in_page(units: usize) -> usize {
+        (units >> Self::PART_BITS) % Self::PAGE
     }
 
     /// Returns in which part of its granule an object begins.
     #[inline]
-    fn part(distance: usize) -> u32 {
-        (distance >> Self::ALIGNMENT) as u32 % Self::PARTS
+    fn part(units: usize) -> u32 {
+        units as u32 % (1 << Self::PART_BITS)
     }
 
     /// Returns what stands for an object among those hashed: which 16 bytes of 64 GiB it begins in.

@@ -348,8 +348,7 @@ impl<'py, 's> Reader<'py, 's> {
             scratch.missed.extend(0..scratch.items.len());
         } else {
             let table = &scratch.by_address;
-            table.find(&scratch.items, &mut scratch.found);
-            if scratch.found.contains(&NOT_FOUND) {
+            if !table.find(&scratch.items, &mut scratch.found) {
                 let places = scratch.found.iter().enumerate();
                 scratch.missed.extend(
                     places
