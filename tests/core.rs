@@ -1,5 +1,6 @@
 //! Tests of the pure core, without an interpreter. Properties are tested from Python.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use _core::error::{Cycle, NotAtWork};
@@ -45,6 +46,26 @@ fn chain(count: u32, reversed: bool, closed: bool) -> Rows {
         rows.end_row().expect("a million edges");
     }
     rows
+}
+
+#[test]
+fn copied_rows_are_those_that_were_written_one_by_one() {
+    let written = rows(&[&[3, 1], &[], &[3], &[]]);
+
+    assert_eq!(Rows::copied(&[0, 2, 2, 3, 3], &[3, 1, 3]), written);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes there, and is safe code")]
+fn asking_for_memory_early_changes_no_answer() {
+    let asked = Cell::new(0);
+    let count = 40_000;
+
+    let plain = Graph::new(chain(count, true, false)).expect("a chain");
+    let ahead = Graph::with_prefetch(chain(count, true, false), |_| asked.set(asked.get() + 1));
+
+    assert_eq!(ahead.expect("a chain").levels(), plain.levels());
+    assert!(asked.get() > 0, "so large a graph asks");
 }
 
 #[test]
