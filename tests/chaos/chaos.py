@@ -26,7 +26,9 @@ from harness.polling import eventually
 from harness.rootfs import make_rootfs
 from harness.site import Site
 from podcore import Engine, PodcoreError
+from podcore.records import Event
 from podcore.testing import history
+from podcore.testing.agreement import disorder
 from podcore.testing.heartbeat import Beat, Heartbeat, lasting
 
 READS = ("status", "inspect")
@@ -142,13 +144,24 @@ class Chaos:
 def settle(site: Site) -> list[str]:
     """Lets podcore put everything right, and returns what is wrong all the same."""
     with site.engine() as engine:
+        out_of_order = _disorder(engine)
         engine.check(repair=True)
         wrong = ground.settled(engine)
         if wrong:
             # A signal whose sender was killed may have ended a container after the check only.
             engine.check(repair=True)
             wrong = ground.settled(engine)
-        return wrong + _converge(engine)
+        return out_of_order + wrong + _converge(engine)
+
+
+def _disorder(engine: Engine) -> list[str]:
+    """I7, of the containers that are still there."""
+    with engine.host.store.read() as view:
+        needs = {row.id: [edge.id for edge in row.dependencies] for row in view.containers()}
+        events: list[Event] = []
+        while more := view.events(events[-1].number if events else 0):
+            events += more
+    return [f"I7: {text}" for text in disorder(events, needs, (), ())]
 
 
 def _converge(engine: Engine) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import host
 from podcore import errors
-from podcore.report import Report
+from podcore.report import Outcome, Report, ReportRow
 from podcore.testing.heartbeat import Beat, Heartbeat, kept_waiting, lasting
 from podcore.testing.history import Call, Model, Recorder, judge, own, read
 
@@ -115,9 +115,11 @@ def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_pa
     recorder.ok(recorder.invoke("start", "p"))
     recorder.fail(recorder.invoke("stop", "p"), KeyError("x"))
     causes = {"a": errors.ContainerStateError("x"), "b": errors.InternalError("y")}
-    failed = errors.PartialFailureError("two", causes, Report("pause", "p", "p", (), causes))
+    rows = tuple(ReportRow(key, key, Outcome.FAILED) for key in causes)
+    failed = errors.PartialFailureError("two", causes, Report("pause", "p", "p", rows, causes))
     recorder.fail(recorder.invoke("pause", "p"), failed)
     recorder.fail(recorder.invoke("status", "p"), errors.StoreCorruptError("z"))
+    recorder.ok(recorder.invoke("start", "p"), wrong=["the report of start says what is not so"])
     recorder.invoke("kill", "p")
 
     calls, cut = read([path])
@@ -129,6 +131,7 @@ def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_pa
         "I19: stop p raised KeyError: 'x', which is no error of podcore's",
         "I19: pause p raised InternalError: y, which is a bug",
         "I19: status p raised StoreCorruptError",
+        "I8: the report of start says what is not so",
     ]
 
 

@@ -9,6 +9,8 @@ from chaos.ground import LIFE
 from podcore import Engine, errors
 from podcore.observe import truth
 from podcore.records import Verb
+from podcore.report import Report
+from podcore.testing.agreement import disagreements
 from podcore.testing.history import Recorder, seen_of
 
 PODS = ("p0", "p1", "p2")
@@ -57,29 +59,31 @@ class Worker:
         """Calls one verb and records how it went."""
         call = self._recorder.invoke(verb, pod)
         try:
-            seen = getattr(self, f"_{verb}")(pod)
+            found = getattr(self, f"_{verb}")(pod)
         except Exception as error:
             self._recorder.fail(call, error)
         else:
-            self._recorder.ok(call, seen)
+            report = isinstance(found, Report)
+            wrong = list(disagreements(found, None, raised=False)) if report else []
+            self._recorder.ok(call, None if report else found, wrong)
 
-    def _start(self, pod: str) -> None:
-        self._engine.pod(pod).start()
+    def _start(self, pod: str) -> Report:
+        return self._engine.pod(pod).start()
 
-    def _stop(self, pod: str) -> None:
-        self._engine.pod(pod).stop(timeout=STOP, cleanup=self._random.random() < 0.3)
+    def _stop(self, pod: str) -> Report:
+        return self._engine.pod(pod).stop(timeout=STOP, cleanup=self._random.random() < 0.3)
 
-    def _restart(self, pod: str) -> None:
-        self._engine.pod(pod).restart(timeout=STOP)
+    def _restart(self, pod: str) -> Report:
+        return self._engine.pod(pod).restart(timeout=STOP)
 
-    def _kill(self, pod: str) -> None:
-        self._engine.pod(pod).kill(self._random.choice(["KILL", "TERM", "USR1"]))
+    def _kill(self, pod: str) -> Report:
+        return self._engine.pod(pod).kill(self._random.choice(["KILL", "TERM", "USR1"]))
 
-    def _pause(self, pod: str) -> None:
-        self._engine.pod(pod).pause()
+    def _pause(self, pod: str) -> Report:
+        return self._engine.pod(pod).pause()
 
-    def _unpause(self, pod: str) -> None:
-        self._engine.pod(pod).unpause()
+    def _unpause(self, pod: str) -> Report:
+        return self._engine.pod(pod).unpause()
 
     def _inspect(self, pod: str) -> None:
         self._engine.pod(pod).inspect()
@@ -98,8 +102,8 @@ class Worker:
         else:
             getattr(container, verb)()
 
-    def _remove(self, pod: str) -> None:
-        self._engine.pod(pod).remove(force=True)
+    def _remove(self, pod: str) -> Report:
+        return self._engine.pod(pod).remove(force=True)
 
     def _create(self, pod: str) -> None:
         try:

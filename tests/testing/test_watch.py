@@ -71,11 +71,11 @@ def rewrite(engine, name, **changes):
         change.save_container(replace(row, **changes))
 
 
-def event(engine, name, action):
+def event(engine, name, action, detail=""):
     host = engine.host
     with host.session("test") as session, host.store.write(session) as change:
         row = next(one for one in change.containers() if one.name == name)
-        change.event("container", row.id, action)
+        change.event("container", row.id, action, detail)
 
 
 def test_a_whole_life_breaks_nothing(engine, pod, tmp_path):
@@ -124,6 +124,25 @@ def test_a_start_before_that_of_a_dependency_breaks_the_seventh(engine, pod):
     with breaking(engine, "I7"):
         event(engine, "api", "start")
         event(engine, "db", "start")
+
+
+def test_a_start_after_the_stop_of_a_dependency_breaks_the_seventh(engine, pod):
+    class Careless:
+        id, name = pod.id, "web"
+
+        def start(self):
+            event(engine, "api", "start")
+
+    with breaking(engine, "I7", match="was stopped") as watching:
+        event(engine, "db", "start")
+        event(engine, "db", "stop")
+        watching.call(Careless().start)
+
+
+def test_a_dependency_that_was_found_running_was_started(engine, pod):
+    with watch(engine):
+        event(engine, "db", "sync", "running")
+        event(engine, "api", "start")
 
 
 def test_a_stop_before_that_of_a_dependent_breaks_the_seventh(engine, pod):

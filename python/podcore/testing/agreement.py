@@ -9,6 +9,7 @@ from podcore.records import Event
 from podcore.report import Outcome, Report
 
 _RAN = {ContainerStatus.RUNNING, ContainerStatus.STOPPING, ContainerStatus.EXITED}
+_FOUND_UP = (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
 GOALS: Mapping[str, Collection[ContainerStatus]] = {
     "start": _RAN,
     "restart": _RAN,
@@ -91,37 +92,67 @@ def disorder(
         up: the containers that ran when the watch began.
         calls: what was called.
     """
-    started, running, stopped = set(up), set(up), dict.fromkeys(up, 0.0)
-    frozen: set[str] = set()
-    dependents: dict[str, list[str]] = {}
-    for key, ones in needs.items():
-        for one in ones:
-            dependents.setdefault(one, []).append(key)
+    seen = _Order(needs, up, calls)
     for event in events:
-        key, said = event.id, short(event.id)
+        yield from seen.pass_by(event)
+
+
+class _Order:
+    """Who has been started, runs, was stopped when, and is frozen, as the events tell it."""
+
+    def __init__(
+        self,
+        needs: Mapping[str, Collection[str]],
+        up: Collection[str],
+        calls: Collection[Span],
+    ) -> None:
+        self._needs = needs
+        self._calls = calls
+        self._started = set(up)
+        self._running = set(up)
+        self._stopped: dict[str, float] = {}
+        self._frozen: set[str] = set()
+        self._dependents: dict[str, list[str]] = {}
+        for key, ones in needs.items():
+            for one in ones:
+                self._dependents.setdefault(one, []).append(key)
+
+    def pass_by(self, event: Event) -> Iterator[str]:
+        """Takes the next event; returns what it shows to be out of order."""
+        key = event.id
         if event.action == "start":
-            begun = min((call.begun for call in _around(event, calls)), default=0.0)
-            for one in needs.get(key, ()):
-                if one not in started:
-                    yield f"{said} was started before {short(one)}, which it depends on"
-                elif one not in running and 0.0 < stopped.get(one, 0.0) < begun:
-                    yield f"{said} was started after {short(one)}, which it depends on, was stopped"
-            started.add(key)
-            running.add(key)
+            yield from self._too_soon(event)
         elif event.action == "stop":
-            whole = [call for call in _around(event, calls) if call.pod and call.alone]
-            if any(call.verb in ("stop", "restart") for call in whole):
-                for one in dependents.get(key, ()):
-                    if one in running and one not in frozen:
-                        yield f"{said} was stopped before {short(one)}, which depends on it"
-            stopped[key] = event.time
-            running.discard(key)
-        elif event.action in ("died", "remove"):
-            running.discard(key)
+            yield from self._too_soon_down(event)
+            self._stopped[key] = event.time
+        # Where a worker died between a start and its commit, it is only found to be running.
+        found = event.action in ("sync", "recover") and event.detail in _FOUND_UP
+        if event.action == "start" or found:
+            self._started.add(key)
+            self._running.add(key)
+        elif event.action in ("stop", "died", "remove"):
+            self._running.discard(key)
         if event.action == "pause":
-            frozen.add(key)
+            self._frozen.add(key)
         else:
-            frozen.discard(key)
+            self._frozen.discard(key)
+
+    def _too_soon(self, event: Event) -> Iterator[str]:
+        begun = min((call.begun for call in _around(event, self._calls)), default=0.0)
+        said = short(event.id)
+        for one in self._needs.get(event.id, ()):
+            if one not in self._started:
+                yield f"{said} was started before {short(one)}, which it depends on"
+            elif one not in self._running and 0.0 < self._stopped.get(one, 0.0) < begun:
+                yield f"{said} was started after {short(one)}, which it depends on, was stopped"
+
+    def _too_soon_down(self, event: Event) -> Iterator[str]:
+        whole = [call for call in _around(event, self._calls) if call.pod and call.alone]
+        if any(call.verb in ("stop", "restart") for call in whole):
+            for one in self._dependents.get(event.id, ()):
+                if one in self._running and one not in self._frozen:
+                    said = f"{short(event.id)} was stopped before {short(one)}"
+                    yield f"{said}, which depends on it"
 
 
 def _around(event: Event, calls: Collection[Span]) -> list[Span]:

@@ -1,4 +1,4 @@
-"""A history of calls, and the small model that it is checked against: I6, I14, I15 and I19.
+"""A history of calls, and the small model that it is checked against: I6, I8, I14, I15, I19.
 
 Every process appends lines of JSON to a file of its own: ``invoke`` before a call, ``ok`` or
 ``fail`` after it. One that is killed leaves an ``invoke`` without an end, which may have had its
@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from podcore.errors import PartialFailureError
 from podcore.records import ContainerRecord
+from podcore.testing.agreement import disagreements
 from podcore.testing.heartbeat import kept_waiting
 from podcore.testing.words import complaints
 
@@ -46,16 +48,21 @@ class Recorder:
         self._note({"type": "invoke", "call": self._calls, "verb": verb, "target": target})
         return self._calls
 
-    def ok(self, call: int, seen: list[dict[str, Any]] | None = None) -> None:
-        """Notes that a call returned, and what it saw."""
-        self._note({"type": "ok", "call": call, "seen": seen or []})
+    def ok(
+        self, call: int, seen: list[dict[str, Any]] | None = None, wrong: Iterable[str] = ()
+    ) -> None:
+        """Notes that a call returned, what it saw, and what is wrong with its report (I8)."""
+        self._note({"type": "ok", "call": call, "seen": seen or [], "wrong": list(wrong)})
 
     def fail(self, call: int, error: BaseException) -> None:
         """Notes that a call raised; a group of errors is only as good as what is in it."""
         inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+        report = error.report if isinstance(error, PartialFailureError) else None
+        wrong = () if report is None else disagreements(report, None, raised=True)
         self._note(
             {
                 "type": "fail",
+                "wrong": list(wrong),
                 "call": call,
                 "error": type(error).__name__,
                 "inner": sorted({type(one).__name__ for one in inner}),
@@ -167,6 +174,7 @@ def judge(
         verdict.longest[call.verb] = max(seconds, verdict.longest.get(call.verb, 0.0))
         verdict.breaches += late(call, deadlines[call.verb], lasted)
         said = f"{call.verb} {call.target} raised"
+        verdict.breaches += [f"I8: {text}" for text in call.end.get("wrong", ())]
         verdict.breaches += [f"I19: {said} {text}" for text in call.end.get("complaints", ())]
         for seen in call.end.get("seen", ()):
             verdict.breaches += model.see(call, seen)
