@@ -148,7 +148,8 @@ class Pod:
         that failed, and nothing else.
 
         Args:
-            progress: called with (container id, name, what it is doing), from any thread.
+            progress: called with (container id, name, what it is doing), from any thread; what it
+                asks of this pod's containers itself raises ``LockOrderError``, or waits for long.
 
         Raises:
             NoSuchContainerError: the pod has no containers.
@@ -173,7 +174,8 @@ class Pod:
             cleanup: also release what they have on the host: mounts and the runtime's own state.
             timeout: seconds until SIGKILL, for all of them; 0 kills at once, ``math.inf`` waits for
                 ever; default: each container's own ``stop_timeout``.
-            progress: called with (container id, name, what it is doing), from any thread.
+            progress: called with (container id, name, what it is doing), from any thread; what it
+                asks of this pod's containers itself raises ``LockOrderError``, or waits for long.
 
         Raises:
             InvalidArgumentError: the timeout is negative; nothing was touched.
@@ -213,7 +215,8 @@ class Pod:
 
         Args:
             timeout: seconds until SIGKILL, see ``stop``.
-            progress: called with (container id, name, what it is doing), from any thread.
+            progress: called with (container id, name, what it is doing), from any thread; what it
+                asks of this pod's containers itself raises ``LockOrderError``, or waits for long.
 
         Raises:
             InvalidArgumentError: the timeout is negative; nothing was touched.
