@@ -143,8 +143,8 @@ impl Rows {
             *offset = end;
         }
         let mut targets = spare::take_zeros(self.targets.len());
-        for source in (0..self.len()).rev() {
-            for &target in self.row(source as u32) {
+        for (source, ends) in self.offsets.windows(2).enumerate().rev() {
+            for &target in &self.targets[ends[0] as usize..ends[1] as usize] {
                 let place = &mut offsets[target as usize];
                 *place -= 1;
                 targets[*place as usize] = source as u32;
