@@ -4,6 +4,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import apsw
@@ -19,6 +20,7 @@ from podcore.errors import (
     StoreTooNewError,
 )
 from podcore.store import Store, faults, schema
+from podcore.store.connection import Connection
 from store.builders import empty_the_journal, new_container, new_pod
 
 
@@ -141,6 +143,48 @@ def test_a_damaged_spec_is_typed_where_only_the_command_is_wanted(path, locks, s
     with pytest.raises(StoreCorruptError), store.read() as view:
         view.commands()
     store.close()
+
+
+def test_an_empty_database_is_damaged_for_all_who_open_it_at_once(path, locks):
+    for _ in range(100):
+        os.truncate(path, 0)
+        with open(f"{path}-wal", "wb") as journal:
+            journal.write(b"x" * 100)
+        ready, raised = threading.Barrier(4), []
+
+        def open_it(ready=ready, raised=raised):
+            ready.wait()
+            try:
+                read_all(path, locks)
+            except StoreError as error:
+                raised.append(type(error))
+
+        threads = [threading.Thread(target=open_it) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert raised == [StoreCorruptError] * 4
+
+
+def test_a_database_that_a_repair_replaces_while_it_is_opened_is_opened_again(
+    path, locks, monkeypatch
+):
+    before = read_all(path, locks)
+    attempts = []
+
+    def replacing(which):
+        attempts.append(which)
+        if len(attempts) == 1:
+            for suffix in ("", "-wal", "-shm"):
+                shutil.copyfile(path + suffix, f"{path}{suffix}.new")
+                os.rename(f"{path}{suffix}.new", path + suffix)
+            raise StoreError("it was moved away")
+        return Connection(which)
+
+    monkeypatch.setattr("podcore.store.store.Connection", replacing)
+    assert read_all(path, locks) == before
+    assert len(attempts) == 2
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -36,6 +36,15 @@ PRAGMA journal_size_limit = 8388608;
 """
 
 
+def file_identity(path: str) -> tuple[int, int] | None:
+    """Returns which file lies there, by device and inode; None when there is none."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Connection:
     """A connection and what it is set to.
 

@@ -55,6 +55,9 @@ def typed(error: apsw.Error, path: str, number: int = 0) -> PodcoreError:
             f"another program holds the write lock of the state store `{path}`\n"
             f"hint: podcore's own commands never do; `fuser {path}` names who has it open"
         )
+    elif getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DELETE_NOENT:
+        # Whoever opens an empty database removes its journal; of two at once, one finds it gone.
+        result = corrupt(path, "it is empty")
     elif isinstance(error, apsw.IOError) and code == errno.ENOENT:
         # Only a journal is opened that late.
         result = journal_gone(path)

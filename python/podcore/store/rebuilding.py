@@ -11,7 +11,7 @@ from podcore.kernel.exhaustion import typed as exhausted
 from podcore.kernel.files import sync_directory
 from podcore.store import creation, faults
 from podcore.store.change import Change
-from podcore.store.connection import Connection
+from podcore.store.connection import Connection, file_identity
 from podcore.store.rows import Configs
 from podcore.store.store import FILE
 
@@ -24,11 +24,7 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 def identity(directory: str) -> tuple[int, int] | None:
     """Returns which file the database is, by device and inode; None when it is gone."""
-    try:
-        found = os.lstat(f"{os.path.realpath(directory)}/{FILE}")
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+    return file_identity(f"{os.path.realpath(directory)}/{FILE}")
 
 
 def rebuild(

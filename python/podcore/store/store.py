@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from podcore.errors import StoreError, UseAfterForkError
+from podcore.errors import PodcoreError, StoreError, UseAfterForkError
 from podcore.store import creation, faults, integrity, reserve, schema
 from podcore.store.change import Change
-from podcore.store.connection import PATIENCE, Connection, journals
+from podcore.store.connection import PATIENCE, Connection, file_identity, journals
 from podcore.store.rows import Configs, DamagedRowError
 from podcore.store.view import View
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FILE = "state.db"
 
 _MOST_IDLE = 16
+_REPLACING = 2.0
+"""Seconds that a repair has to put the new database in the place of the old one."""
+_POLL = 0.005
 
 
 class Store:
@@ -214,8 +217,22 @@ class Store:
             # A repair put another database in its place.
             self._forget(connection)
 
+    def _connect(self) -> Connection:
+        """Opens the database again where a repair put another one in its place meanwhile."""
+        until = time.monotonic() + _REPLACING
+        while True:
+            before = file_identity(self.path)
+            try:
+                return Connection(self.path)
+            except PodcoreError:
+                # A repair moves the old one away before it touches its journals.
+                if file_identity(self.path) == before or time.monotonic() > until:
+                    raise
+            while file_identity(self.path) is None and time.monotonic() < until:
+                time.sleep(_POLL)
+
     def _opened(self) -> Connection:
-        connection = Connection(self.path)
+        connection = self._connect()
         try:
             connection.check(self.path)
             with self._lock:
