@@ -214,7 +214,10 @@ def bundle(site, **parts):
         "ociVersion": "1.0.2",
         "process": {"args": STUBBORN, "cwd": "/", "env": ["PATH=/bin"]},
         "root": {"path": site.rootfs, "readonly": True},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+        ],
         "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
     }
     config["process"]["user"] = {"uid": 0, "gid": 0}

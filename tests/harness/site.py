@@ -90,8 +90,28 @@ class Site:
         finally:
             try:
                 leftovers.expect_none(self.base, self.cgroup_parent, ids)
+                self._expect_untouched_rootfs()
             finally:
                 shutil.rmtree(self.base, ignore_errors=True)
+
+    def _expect_untouched_rootfs(self) -> None:
+        """Checks that no runtime has made devices in what all tests share.
+
+        It does so for a bundle that mounts nothing at /dev; a copy of /dev/full has no end.
+
+        Raises:
+            AssertionError: it has; they have been removed.
+        """
+        devices = os.listdir(f"{self.rootfs}/dev") if os.path.isdir(f"{self.rootfs}/dev") else []
+        for name in devices:
+            path = f"{self.rootfs}/dev/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        assert not devices, (
+            f"a runtime made {', '.join(sorted(devices))} in the shared {self.rootfs}"
+        )
 
     def _remove_pods(self, ids: set[str]) -> None:
         for engine in self._engines:

@@ -205,7 +205,10 @@ def test_a_bundle_of_the_users_is_taken_as_it_is_and_can_not_change_afterwards(s
             },
         },
         "root": {"path": site.rootfs, "readonly": True},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+        ],
         "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}]},
     }
 
