@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from harness import host
 from harness.polling import eventually
@@ -133,9 +134,9 @@ class Floor:
             if self._has_overlay(name):
                 _core.unmount(f"{self._directory}/{name}/rootfs")
             for made in ("pid", "conmon-pid", "log", "bundle/attach"):
-                path = f"{self._directory}/{name}/{made}"
-                if os.path.lexists(path):
-                    os.unlink(path)
+                # A monitor removes some of them itself as it goes.
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self._directory}/{name}/{made}")
         eventually(
             lambda: not any("conmon" in host.read_proc(pid, "comm") for pid in monitors),
             what="the end of all monitors",

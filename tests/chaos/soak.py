@@ -94,8 +94,8 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in host.read_proc(pid, f"task/{pid}/children").split()]
 
 
-def live(engine: Engine, rootfs: str, name: str) -> None:
-    """Takes one pod of three containers through its whole life."""
+def live(engine: Engine, rootfs: str, name: str, grace: float) -> None:
+    """Takes one pod of three containers through its whole life; ``grace`` is a stop's, seconds."""
     pod = engine.create_pod(name)
     needs: list[str] = []
     for one in "abc":
@@ -104,14 +104,14 @@ def live(engine: Engine, rootfs: str, name: str) -> None:
         )
         needs = ["a"]
     pod.start()
-    report = pod.stop(timeout=20)
+    report = pod.stop(timeout=grace)
     assert report.ok, str(report)
     codes = {container.exit_code for container in pod.containers()}
     assert codes <= {3, 137, 143}, codes
     pod.remove()
 
 
-def _work(site: Site, slot: int, until: float, counter: int) -> None:
+def _work(site: Site, slot: int, until: float, counter: int, grace: float) -> None:
     settings = {
         "root": site.root,
         "run_root": site.run_root,
@@ -121,12 +121,14 @@ def _work(site: Site, slot: int, until: float, counter: int) -> None:
     number = 0
     with Engine(**settings, max_workers=4) as engine:
         while time.monotonic() < until:
-            live(engine, site.rootfs, f"w{slot}-{number}")
+            live(engine, site.rootfs, f"w{slot}-{number}", grace)
             number += 1
             os.write(counter, b".")
 
 
-def run(site: Site, seconds: float, processes: int) -> tuple[int, Samples, list[str]]:
+def run(
+    site: Site, seconds: float, processes: int, grace: float = 20.0
+) -> tuple[int, Samples, list[str]]:
     """Returns how many pods lived, the samples, and what was wrong."""
     until = time.monotonic() + seconds
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -137,7 +139,7 @@ def run(site: Site, seconds: float, processes: int) -> tuple[int, Samples, list[
             code = 1
             try:
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-                _work(site, slot, until, writing)
+                _work(site, slot, until, writing, grace)
                 code = 0
             except BaseException:
                 traceback.print_exc()
