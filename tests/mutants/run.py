@@ -35,7 +35,17 @@ EXTENSION = "_core.abi3.so"
 # Seconds. Beyond the guard that each test has itself: when it is reached, the guard failed, too.
 _HUNG = 900
 
-_LAID_OVER = 'mount --bind "$1" "$2" && mount --bind "$3" /tmp && shift 3 && exec "$@"'
+# A checkout below /tmp is seen in the one that lies over it, too.
+_LAID_OVER = """
+set -e
+mount --bind "$1" "$2"
+case "$4" in
+    /tmp/*) mkdir -p "$3${4#/tmp}"; mount --rbind "$4" "$3${4#/tmp}" ;;
+esac
+mount --rbind "$3" /tmp
+shift 4
+exec "$@"
+"""
 
 
 class Fate(enum.Enum):
@@ -115,7 +125,7 @@ def _try(test: str, package: str, scratch: str) -> Outcome:
     """Runs a test with ``package`` over the checkout's and ``tmp`` of ``scratch`` over ``/tmp``."""
     tmp = f"{scratch}/tmp"
     argv = ["unshare", "--mount", "--propagation=private", "sh", "-c", _LAID_OVER, "sh"]
-    argv += [package, PACKAGE, tmp]
+    argv += [package, PACKAGE, tmp, CHECKOUT]
     argv += [sys.executable, f"{CHECKOUT}/tests/mutants/judged.py", "/tmp/verdict"]
     argv += ["-x", "-q", "-p", "no:cacheprovider", f"{CHECKOUT}/tests/{test}"]
     # Its output goes to a file: what it leaves running must not hold up who reads.
