@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from podcore import _core
 from podcore.errors import InvalidArgumentError
-from podcore.kernel import cgroupfs
 from podcore.kernel.file_contents import copy_attributes, copy_data
+from podcore.kernel.files import mount_id
 from podcore.kernel.tree_places import Place
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -345,16 +345,9 @@ def _is_mount(holder: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return _mount_id(fd) != _mount_id(holder)
+        return mount_id(fd) != mount_id(holder)
     finally:
         os.close(fd)
-
-
-def _mount_id(fd: int) -> bytes:
-    for line in cgroupfs.read(f"/proc/self/fdinfo/{fd}").split(b"\n"):
-        if line.startswith(b"mnt_id:"):
-            return line
-    return b""
 
 
 def _status(holder: int, name: str) -> os.stat_result | None:

@@ -12,7 +12,6 @@ from podcore.errors import (
     InvalidArgumentError,
     NoSuchContainerError,
     PodExistsError,
-    PodRemovedError,
 )
 from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
@@ -22,7 +21,7 @@ from podcore.lifecycle.namespaces import own_hostname
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, is_id, new_id, short
 from podcore.operations import copy_up
-from podcore.operations.snapshot import check_whole, pod_lock
+from podcore.operations.snapshot import check_whole, pod_lock, removed
 from podcore.operations.volumes import make_directories
 from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
@@ -126,8 +125,7 @@ def create_containers(
             for spec in checked:
                 _check_no_id(view, spec.name)
         if found is None:
-            message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
-            raise PodRemovedError(message)
+            raise removed(pod)
         check_whole(found)
         members = [pair for pair in known if pair[0] != found.infra_id]
         named = _named(found, members, checked)

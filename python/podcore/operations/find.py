@@ -1,9 +1,8 @@
 """From what a user types to the rows of a pod, or of one container and its pod."""
 
 from podcore.backend import Host
-from podcore.errors import ContainerRemovedError
 from podcore.model import ContainerKind
-from podcore.names import short
+from podcore.observe import removed
 from podcore.records import ContainerRecord, PodRecord
 from podcore.references import resolve
 from podcore.store import View
@@ -68,9 +67,7 @@ def current(host: Host, which: ContainerRecord) -> tuple[PodRecord, ContainerRec
         record = view.container(which.id)
         pod = None if record is None else view.pod(record.pod_id)
     if record is None or pod is None:
-        raise ContainerRemovedError(
-            f"container `{which.name}` ({short(which.id)}) has been removed"
-        )
+        raise removed(which)
     return pod, record
 
 

@@ -1,14 +1,10 @@
 """What ``ps`` shows: a line for each container, without reading their specs."""
 
 from podcore.backend import Host
-from podcore.errors import PodRemovedError
-from podcore.model import ContainerStatus, ContainerSummary
-from podcore.names import short
-from podcore.operations.snapshot import containers, grouped
-from podcore.operations.status import true_records
+from podcore.model import ContainerSummary
+from podcore.operations.snapshot import containers, grouped, removed
+from podcore.operations.status import shown_pid, true_records
 from podcore.records import ContainerRecord, PodRecord
-
-_DOWN = frozenset({ContainerStatus.EXITED, ContainerStatus.CONFIGURED})
 
 
 def list_containers(
@@ -26,8 +22,7 @@ def list_containers(
         commands = view.commands(which)
     there = [one for one in pods if one is not None]
     if pod is not None and not there:
-        message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
-        raise PodRemovedError(message)
+        raise removed(pod)
     chosen = containers(grouped(there, rows), infra=infra)
     now = true_records(host, [row for _, row in chosen])
     return [
@@ -47,7 +42,7 @@ def _summary(
         pod_name=pod.name,
         kind=now.kind,
         state=now.state,
-        pid=None if now.init is None or now.state in _DOWN else now.init.pid,
+        pid=shown_pid(now),
         exit_code=now.exit_code,
         reason=now.reason,
         oom_killed=now.oom_killed,

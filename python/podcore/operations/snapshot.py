@@ -62,8 +62,7 @@ def snapshot(host: Host, pod: PodRecord, *, specs: bool = True) -> Snapshot:
         found = view.pod(pod.id)
         rows = view.containers(pod.id, specs=specs) if found is not None else ()
     if found is None:
-        message = f"pod `{pod.name}` ({short(pod.id)}) has been removed"
-        raise PodRemovedError(message)
+        raise removed(pod)
     return _snapshot(found, rows)
 
 
@@ -110,6 +109,11 @@ def _snapshot(pod: PodRecord, rows: Iterable[ContainerRecord]) -> Snapshot:
         else:
             members.append(row)
     return Snapshot(pod, tuple(members), infra)
+
+
+def removed(pod: PodRecord) -> PodRemovedError:
+    """Returns the error of a pod that is gone."""
+    return PodRemovedError(f"pod `{pod.name}` ({short(pod.id)}) has been removed")
 
 
 def check_whole(pod: PodRecord) -> None:

@@ -20,6 +20,7 @@ from podcore.operations.snapshot import Snapshot, containers, snapshot, snapshot
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
+_DOWN = frozenset({ContainerStatus.EXITED, ContainerStatus.CONFIGURED})
 _ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
 # All else in a checked spec can't be changed.
 _MAPPINGS = tuple(field.name for field in fields(ContainerSpec) if field.default_factory is dict)
@@ -152,8 +153,12 @@ def inspect_containers(
     return [_describe_container(host, pod, row) for (pod, _), row in zip(rows, now, strict=True)]
 
 
+def shown_pid(now: ContainerRecord) -> int | None:
+    """Returns the pid of a container's process as the host counts; None when it has none."""
+    return None if now.init is None or now.state in _DOWN else now.init.pid
+
+
 def _describe_container(host: Host, pod: PodRecord, now: ContainerRecord) -> ContainerInspect:
-    up = now.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED)
     return ContainerInspect(
         id=now.id,
         name=now.name,
@@ -161,7 +166,7 @@ def _describe_container(host: Host, pod: PodRecord, now: ContainerRecord) -> Con
         pod_name=pod.name,
         kind=now.kind,
         state=now.state,
-        pid=now.init.pid if up and now.init is not None else None,
+        pid=shown_pid(now),
         exit_code=now.exit_code,
         reason=now.reason,
         oom_killed=now.oom_killed,

@@ -43,7 +43,11 @@ def top_of_pod(host: Host, pod: PodRecord) -> list[ProcessInfo]:
         PodRemovedError: it is gone.
         ContainerStateError: no container runs.
     """
-    up = [row for row in true_records(host, snapshot(host, pod).members) if row.state in _UP]
+    up = [
+        row
+        for row in true_records(host, snapshot(host, pod, specs=False).members)
+        if row.state in _UP
+    ]
     if not up:
         raise ContainerStateError(
             f"no container of pod `{pod.name}` runs: it has no processes\nhint: start it first"
