@@ -70,6 +70,18 @@ def lock_file_of(table: LockTable, session: LockSession) -> str:
     return os.path.join(table.directory, name)
 
 
+def threads_in_queues() -> int:
+    """Returns how many threads of this process wait for a lock in the kernel."""
+    count = 0
+    for task in os.listdir("/proc/self/task"):
+        try:
+            count += Path(f"/proc/self/task/{task}/comm").read_text() == "podcore-lock\n"
+        except FileNotFoundError:
+            # It has ended meanwhile.
+            continue
+    return count
+
+
 def foreign_lock(path: str, number: int) -> int:
     """Locks a byte through another implementation; closing the descriptor frees it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -581,6 +593,41 @@ def test_lock_on_a_file_that_went_while_it_was_waited_for_is_not_believed(
         LockTable(table.directory).session().acquire("container", 1, timeout=0)
     over.set()
     thread.join(60)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_all_who_waited_in_a_file_that_went_get_the_lock_of_the_new_one(
+    table: LockTable, how: str
+) -> None:
+    waiting = 8
+    holder = table.session()
+    guard = holder.acquire("container", 1)
+    at_once = threading.Barrier(waiting + 1)
+    inside = threading.Lock()
+    served: list[bool] = []
+    faults: list[LockError] = []
+
+    def wait() -> None:
+        at_once.wait(60)
+        try:
+            with table.session() as session, session.acquire("container", 1, timeout=60):
+                served.append(inside.acquire(blocking=False))
+                inside.release()
+        except LockError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=wait, daemon=True) for _ in range(waiting)]
+    for thread in threads:
+        thread.start()
+    at_once.wait(60)
+    eventually(lambda: threads_in_queues() == waiting)
+    replaced(lock_file_of(table, holder), how)
+    guard.release()
+    for thread in threads:
+        thread.join(60)
+
+    assert faults == []
+    assert served == [True] * waiting
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced"])

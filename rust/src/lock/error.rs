@@ -39,6 +39,11 @@ impl LockError {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
+
+    /// Says whether it may be over in a moment, without anybody's doing.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Replaced { .. })
+    }
 }
 
 impl fmt::Display for LockError {

@@ -23,6 +23,13 @@ const PATIENCE: Duration = Duration::from_micros(500);
 /// After that long the first that waits may be a stopped process, while the lock is free.
 const STUCK: Duration = Duration::from_millis(200);
 
+/// For how long a lock file that was replaced is given to be left by those who waited in it: each
+/// of them is granted the old lock once, finds it to be worth nothing and lets go.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether they have left.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// One thread's work under locks. Dropping it releases all that it holds.
 #[derive(Debug)]
 pub struct Session {
@@ -70,24 +77,23 @@ impl Session {
 
     /// Takes a lock; waits in the kernel's queue when it is not free.
     ///
-    /// `pause` is called again and again with the wait and a time that it should spend there; an
-    /// error of it ends the wait. No timeout means to wait for ever, and zero not at all.
+    /// `pause` is called again and again with a time that it should spend, and with the wait to
+    /// spend it at when there is one (see `Ticket::rest`); an error of it ends the wait. No timeout
+    /// means to wait for ever, and zero not at all.
     pub fn acquire<E: From<Blocked>>(
         &self,
         key: Key,
         shared: bool,
         timeout: Option<Duration>,
-        pause: impl FnMut(&Ticket, Duration) -> Result<(), E>,
+        pause: impl FnMut(Option<&Ticket>, Duration) -> Result<(), E>,
     ) -> Result<Taken, E> {
         let mut state = self.enter(true).map_err(Blocked::from)?;
         let rude = timeout == Some(Duration::ZERO);
-        match self
-            .attempt(&mut state, key, shared, rude)
-            .map_err(Blocked::from)?
-        {
-            Some(taken) => Ok(taken),
-            None if rude => Err(self.timed_out(key, Duration::ZERO).into()),
-            None => {
+        match self.attempt(&mut state, key, shared, rude) {
+            Ok(Some(taken)) => Ok(taken),
+            Ok(None) if rude => Err(self.timed_out(key, Duration::ZERO).into()),
+            Err(error) if rude || !error.may_pass() => Err(Blocked::from(error).into()),
+            Ok(None) | Err(_) => {
                 state.waiting = true;
                 drop(state);
                 let result = self.wait(key, shared, timeout, pause);
@@ -157,19 +163,27 @@ impl Session {
         key: Key,
         shared: bool,
         timeout: Option<Duration>,
-        mut pause: impl FnMut(&Ticket, Duration) -> Result<(), E>,
+        mut pause: impl FnMut(Option<&Ticket>, Duration) -> Result<(), E>,
     ) -> Result<Taken, E> {
         let began = Instant::now();
         let file = key.file();
+        let patience = timeout.map_or(LEAVING, |all| all.min(LEAVING));
+        let may_pass = |error: &LockError| error.may_pass() && began.elapsed() < patience;
         loop {
-            let ticket = Waits::join(&self.table, key, mark(shared)).map_err(Blocked::from)?;
+            let ticket = match Waits::join(&self.table, key, mark(shared)) {
+                Err(error) if may_pass(&error) => {
+                    pause(None, LOOK)?;
+                    continue;
+                }
+                other => other.map_err(Blocked::from)?,
+            };
             let waiting = Waiting {
                 table: &self.table,
                 ticket: &ticket,
             };
             let own = loop {
                 let left = timeout.map(|all| all.saturating_sub(began.elapsed()));
-                let paused = pause(&ticket, left.map_or(PAUSE, |left| left.min(PAUSE)));
+                let paused = pause(Some(&ticket), left.map_or(PAUSE, |left| left.min(PAUSE)));
                 // Before the outcome: an interrupt must not be lost because the lock came as well.
                 paused?;
                 if let Some(outcome) = ticket.outcome() {
@@ -177,10 +191,12 @@ impl Session {
                 }
                 let last = left == Some(Duration::ZERO);
                 if last || self.table.notes.turn(key).is_none_or(|turn| turn > STUCK) {
-                    let mut state = self.state();
-                    let taken = self.attempt(&mut state, key, shared, true);
-                    if let Some(taken) = taken.map_err(Blocked::from)? {
-                        return Ok(taken);
+                    let taken = self.attempt(&mut self.state(), key, shared, true);
+                    match taken {
+                        Ok(Some(taken)) => return Ok(taken),
+                        Ok(None) => {}
+                        Err(error) if may_pass(&error) => {}
+                        Err(error) => return Err(Blocked::from(error).into()),
                     }
                 }
                 if last {

@@ -42,8 +42,8 @@ fn pod(number: u64) -> Key {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what `acquire` calls may fail")]
-fn pause(ticket: &Ticket, at_most: Duration) -> Result<(), Blocked> {
-    ticket.pause(at_most);
+fn pause(ticket: Option<&Ticket>, at_most: Duration) -> Result<(), Blocked> {
+    Ticket::rest(ticket, at_most);
     Ok(())
 }
 
@@ -128,7 +128,7 @@ fn an_interrupt_is_not_lost_when_the_lock_comes_at_the_same_time() {
 
     let result = other.acquire(pod(1), false, None, |ticket, _| {
         holder.release(taken).expect("held");
-        ticket.pause(LONG);
+        Ticket::rest(ticket, LONG);
         Err(Blocked::Fault(LockError::Busy))
     });
     assert!(matches!(result, Err(Blocked::Fault(LockError::Busy))));

@@ -48,6 +48,14 @@ enum Phase {
 }
 
 impl Ticket {
+    /// Spends a pause of `Session::acquire`, at the wait if there is one.
+    pub fn rest(ticket: Option<&Self>, at_most: Duration) {
+        match ticket {
+            Some(ticket) => ticket.pause(at_most),
+            None => thread::sleep(at_most),
+        }
+    }
+
     /// Waits until there is an outcome, but not longer than that.
     pub fn pause(&self, at_most: Duration) {
         let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);

@@ -209,8 +209,8 @@ impl LockSession {
         timeout: Option<f64>,
     ) -> PyResult<LockGuard> {
         let py = slf.py();
-        let pause = |ticket: &Ticket, at_most| {
-            py.detach(|| ticket.pause(at_most));
+        let pause = |ticket: Option<&Ticket>, at_most| {
+            py.detach(|| Ticket::rest(ticket, at_most));
             py.check_signals()
         };
         guarded(py, || {
