@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,6 +83,29 @@ def test_a_runtime_that_can_not_run_here_is_named_with_the_reason(cli, dirs, mon
 
     assert crun["State"] == WARNING
     assert crun["Detail"] == "/usr/bin/crun can't run containers here: no luck"
+
+
+def test_a_runtime_with_published_holes_is_well_and_has_a_note(cli, dirs, monkeypatch):
+    from podcore.oci import discovery
+
+    versions = {"crun": "1.8.1", "runc": "1.1.5+ds1"}
+    monkeypatch.setattr(programs, "find", lambda name, *_args: f"/usr/bin/{name}")
+    monkeypatch.setattr(discovery, "usable", lambda _path: None)
+    monkeypatch.setattr(
+        discovery,
+        "runtime_for",
+        lambda path, _root: SimpleNamespace(name=path[-4:], version=versions[path[-4:]]),
+    )
+    monkeypatch.setattr(Conmon, "find", lambda: SimpleNamespace(version="2", path="/c"))
+    result = cli("doctor", "--json", *dirs)
+    checks = {check["Name"]: check for check in json.loads(result.out)["Checks"]}
+
+    assert result.code == 0
+    assert checks["runtime crun"]["Note"] == ""
+    assert checks["runtime runc"]["State"] == OK
+    assert "CVE-2024-21626 (fixed in 1.1.12); CVE-2025-31133" in checks["runtime runc"]["Note"]
+    assert "may have patched it without" in checks["runtime runc"]["Note"]
+    assert "note: older than the fixes of CVE-2024-21626" in cli("doctor", *dirs).out
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,14 @@ class Check(NamedTuple):
         state: ``ok``, ``warning`` (containers run nevertheless) or ``error``.
         detail: what was found.
         remedy: a command line or a sentence; "" when nothing is to be done.
+        note: what is worth knowing and changes nothing about the state; "" when there is nothing.
     """
 
     name: str
     state: str
     detail: str
     remedy: str = ""
+    note: str = ""
 
 
 def survey(options: Namespace) -> list[Check]:
@@ -114,11 +116,28 @@ def _runtimes(options: Namespace) -> Iterator[Check]:
             yield Check(label, WARNING, f"{path} can't run containers here: {why}")
             continue
         try:
-            version = discovery.runtime_for(path, "").version
+            runtime = discovery.runtime_for(path, "")
+            version = runtime.version
         except OCIRuntimeError as problem:
             yield _failed(label, problem, WARNING)
         else:
-            yield Check(label, OK, f"{version} ({path})")
+            note = _holes(runtime.name, version)
+            yield Check(label, OK, f"{version} ({path})", note=note)
+
+
+def _holes(name: str, version: str) -> str:
+    """Returns what to say of published ways out of a container; "" when none are known."""
+    from podcore.oci.advisories import open_in
+
+    holes = [
+        f"{', '.join(one.cves)} (fixed in {', '.join(one.fixed)})" for one in open_in(name, version)
+    ]
+    if not holes:
+        return ""
+    return (
+        f"older than the fixes of {'; '.join(holes)}; a distribution may have patched it without "
+        "changing the version, as Debian does: its changelog says so"
+    )
 
 
 def _monitor(_options: Namespace) -> Iterator[Check]:
@@ -289,7 +308,13 @@ def _run(context: "Context", options: Namespace) -> int:
             {
                 "Ok": well,
                 "Checks": [
-                    {"Name": c.name, "State": c.state, "Detail": c.detail, "Remedy": c.remedy}
+                    {
+                        "Name": c.name,
+                        "State": c.state,
+                        "Detail": c.detail,
+                        "Remedy": c.remedy,
+                        "Note": c.note,
+                    }
                     for c in checks
                 ],
             }
@@ -300,6 +325,8 @@ def _run(context: "Context", options: Namespace) -> int:
         output.line(output.escape(f"{check.state:<8} {check.name:<{width}}  {check.detail}"))
         if check.remedy:
             output.line(f"{'':<8} {'':<{width}}  hint: {check.remedy}")
+        if check.note:
+            output.line(output.escape(f"{'':<8} {'':<{width}}  note: {check.note}"))
     output.line()
     if well:
         output.line("podcore can run containers on this host.")
