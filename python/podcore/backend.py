@@ -13,7 +13,7 @@ from podcore.kernel.files import ensure_private_directory
 from podcore.records import ProcessIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from podcore.monitor.conmon import Conmon
     from podcore.oci.interface import OCIRuntime
@@ -221,9 +221,11 @@ class Host:
                 self._runtimes[path] = found
         return found
 
-    def find_processes(self, match: "Callable[[list[bytes]], bool]") -> list[ProcessIdentity]:
-        """Returns the processes of this host whose command line satisfies ``match``."""
-        return process.find(match)
+    def find_processes(
+        self, match: "Callable[[list[bytes]], bool]", among: "Iterable[int] | None" = None
+    ) -> list[ProcessIdentity]:
+        """Returns the processes, of this host or ``among`` some pids, with such command lines."""
+        return process.find(match, among)
 
     def place_monitor(self, pid: int) -> None:
         """Moves a process to the cgroup of all monitors.

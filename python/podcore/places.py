@@ -6,6 +6,9 @@ here: they are 64 hexadecimal digits of podcore's own making.
 
 from dataclasses import dataclass
 
+EXEC = "exec-"
+"""How the name of the directory of an exec'ed command begins, below ``Places.attempt``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Places:

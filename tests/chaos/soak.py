@@ -107,7 +107,9 @@ def live(engine: Engine, rootfs: str, name: str, grace: float) -> None:
     report = pod.stop(timeout=grace)
     assert report.ok, str(report)
     codes = {container.exit_code for container in pod.containers()}
-    assert codes <= {3, 137, 143}, codes
+    # 2 is runc's own: a signal that comes before its Go program has given way to the command can't
+    # kill what is process 1 of its namespace, and exits instead.
+    assert codes <= {2, 3, 137, 143}, codes
     pod.remove()
 
 
@@ -127,7 +129,7 @@ def _work(site: Site, slot: int, until: float, counter: int, grace: float) -> No
 
 
 def run(
-    site: Site, seconds: float, processes: int, grace: float = 20.0
+    site: Site, seconds: float, processes: int, grace: float = 1.0
 ) -> tuple[int, Samples, list[str]]:
     """Returns how many pods lived, the samples, and what was wrong."""
     until = time.monotonic() + seconds

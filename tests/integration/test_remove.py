@@ -1,6 +1,8 @@
 """``Pod.remove`` and ``Container.remove`` on real containers."""
 
 import os
+import signal
+import subprocess
 
 import pytest
 
@@ -146,10 +148,10 @@ def test_a_removal_that_fails_is_finished_by_the_next_one(site, monkeypatch):
     pod.start()
     purge = lifecycle_remove.purge
 
-    def failing(host, record):
+    def failing(host, record, **how):
         if record.id == top.id:
             raise podcore.StopTimeoutError("stuck", [1])
-        purge(host, record)
+        purge(host, record, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle_remove, "purge", failing)
@@ -172,3 +174,26 @@ def test_a_removal_that_fails_is_finished_by_the_next_one(site, monkeypatch):
 
     assert outcomes(pod.remove()) == {"base": "done", "top": "done"}
     assert pod._engine.pods() == []
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("left", ["nothing", "a command's directory"])
+def test_only_after_a_command_all_processes_of_the_host_are_looked_through(site, left):
+    pod = new_pod(site)
+    container = add(site, pod, "a")
+    container.start()
+    container.stop(timeout=0)
+    attempt = pod._engine.host.places.attempt(container.id, 1)
+    # No row tells of what the client of a command leaves behind when it is killed.
+    argv = ["sh", "-c", "read line", f"{attempt}/pid", container.id]
+    worker = subprocess.Popen(argv, stdin=subprocess.PIPE)
+    if left != "nothing":
+        os.mkdir(f"{attempt}/exec-0123456789abcdef")
+
+    container.remove()
+
+    if left == "nothing":
+        assert worker.poll() is None
+        worker.kill()
+    assert worker.wait(60) == -signal.SIGKILL
+    worker.stdin.close()

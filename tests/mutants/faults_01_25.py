@@ -41,7 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F3",
         _PURGE,
-        "    _end_workers(host, record)\n    failpoint",
+        "    _end_workers(host, record, None if interrupted else _known(host, record))\n    failpoint",
         "    failpoint",
         f"{_CRASH}::test_a_killed_start_is_finished_by_the_next_one_and_leaves_no_orphan"
         "[crun-before-create]",
@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F9",
         _PURGE,
-        "    _end_workers(host, record)\n    failpoint",
+        "    _end_workers(host, record, None if interrupted else _known(host, record))\n    failpoint",
         "    failpoint",
         f"{_CRASH}::test_a_killed_restart_is_finished_by_a_start",
         "the end of what a killed batch had under way",

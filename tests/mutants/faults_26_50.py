@@ -177,8 +177,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F37",
         _PURGE,
-        "    found = _workers(host, record)\n    _signal(found)\n",
-        "    found = [*_workers(host, record), *filter(None, [record.monitor])]\n    _signal(found)\n",
+        "    found = _workers(host, record, among=among)\n    _signal(found)\n",
+        "    found = [*_workers(host, record, among=among), *filter(None, [record.monitor])]\n"
+        "    _signal(found)\n",
         f"{_RUNTIME}::test_f37_who_has_the_pid_of_a_dead_monitor_is_not_ended_with_its_container"
         "[crun]",
         "the command line that a monitor is known by",

@@ -32,6 +32,7 @@ from podcore.lifecycle.streams import Collected, Output, collect
 from podcore.model import ContainerStatus, ExecResult
 from podcore.names import short
 from podcore.observe import stored, truth
+from podcore.places import EXEC
 from podcore.records import ContainerRecord
 from podcore.runtime_log import last_error
 
@@ -214,7 +215,7 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
         message = f"the command of an exec in `{which.name}` has no name"
         raise InvalidArgumentError(message)
     record = _running(host, which)
-    token = f"exec-{secrets.token_hex(8)}"
+    token = f"{EXEC}{secrets.token_hex(8)}"
     config = bundle.load(f"{host.places.bundle(record.id)}/config.json")
     described = bundle.process_for_exec(
         config,

@@ -16,6 +16,7 @@ from podcore.kernel.files import remove_tree
 from podcore.lifecycle import rootfs
 from podcore.lifecycle.shm import give_back
 from podcore.names import short
+from podcore.places import EXEC
 from podcore.records import ContainerRecord, ProcessIdentity
 
 KILL_PATIENCE = 5.0
@@ -24,15 +25,21 @@ KILL_PATIENCE = 5.0
 _SIGKILL = 9
 
 
-def purge(host: Host, record: ContainerRecord) -> None:
-    """Ends whatever is left of an incarnation whose worker died, then releases it.
+def purge(host: Host, record: ContainerRecord, *, interrupted: bool = True) -> None:
+    """Ends whatever is left of an incarnation, then releases it.
 
     Call with the container's lock held.
+
+    Args:
+        host: of the engine.
+        record: the container.
+        interrupted: a worker may have died at it and have left others, which are looked for among
+            all processes of the host. Without, its own processes and its monitor are all there is.
 
     Raises:
         StopTimeoutError: processes are still there.
     """
-    _end_workers(host, record)
+    _end_workers(host, record, None if interrupted else _known(host, record))
     failpoint("purge.after-workers")
     release(host, record)
 
@@ -96,14 +103,34 @@ def end_runtimes(host: Host, record: ContainerRecord, verb: bytes) -> None:
     _await_end(record, found)
 
 
-def _end_workers(host: Host, record: ContainerRecord) -> None:
+def _known(host: Host, record: ContainerRecord) -> list[int] | None:
+    """Returns the pids of the monitor; None where there may be others that nobody has written down.
+
+    Every verb but a command that is exec'ed leaves an intent when it is cut short.
+    """
+    attempt = host.places.attempt(record.id, record.incarnation)
+    try:
+        if any(name.startswith(EXEC) for name in os.listdir(attempt)):
+            return None
+    except FileNotFoundError:
+        return []
+    monitor = process.of_pid_file(f"{attempt}/conmon.pid")
+    return [] if monitor is None else [monitor.pid]
+
+
+def _end_workers(host: Host, record: ContainerRecord, among: list[int] | None) -> None:
     """Kills the conmon and the runtime processes that a dead caller started for this container.
+
+    Args:
+        host: of the engine.
+        record: the container.
+        among: see ``Host.find_processes``.
 
     Raises:
         StopTimeoutError: they are still there.
     """
     # The monitor is among them; whoever has its pid and lacks its command line is somebody else.
-    found = _workers(host, record)
+    found = _workers(host, record, among=among)
     _signal(found)
     # The container's own process may be among them: it bears the runtime's command line until it
     # executes its command. Where it was frozen before that, no signal ends it until it is thawed.
@@ -111,7 +138,9 @@ def _end_workers(host: Host, record: ContainerRecord) -> None:
     _await_end(record, found)
 
 
-def _workers(host: Host, record: ContainerRecord, verb: bytes = b"") -> list[ProcessIdentity]:
+def _workers(
+    host: Host, record: ContainerRecord, verb: bytes = b"", among: list[int] | None = None
+) -> list[ProcessIdentity]:
     """Returns the processes that work on a container.
 
     They are told by their command line: this run directory's runtime root or pid file, and the
@@ -124,7 +153,7 @@ def _workers(host: Host, record: ContainerRecord, verb: bytes = b"") -> list[Pro
         told = not verb or verb in argv
         return told and wanted in argv and any(part.startswith(run_root) for part in argv)
 
-    return host.find_processes(ours)
+    return host.find_processes(ours, among)
 
 
 def _signal(found: Sequence[ProcessIdentity]) -> None:

@@ -53,12 +53,13 @@ def removing(*, force: bool) -> Conduct[Step]:
 
 def _remove(force: bool, held: Held) -> Course[Step]:  # noqa: FBT001 - private
     check_removable(held.record, force=force)
-    if held.record.state is not ContainerStatus.REMOVING:
+    interrupted = held.record.state is ContainerStatus.REMOVING
+    if not interrupted:
         yield held.meaning(Verb.REMOVE, state=ContainerStatus.REMOVING)
     failpoint("remove.after-intent")
     record = held.record
     if record.incarnation:
-        purge(held.host, record)
+        purge(held.host, record, interrupted=interrupted)
     failpoint("remove.after-purge")
     rootfs.discard(held.host.places, record.id)
     failpoint("remove.before-commit")

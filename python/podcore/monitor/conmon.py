@@ -26,7 +26,6 @@ from podcore.errors import (
     OCIRuntimeTimeoutError,
 )
 from podcore.kernel import command, exhaustion, process
-from podcore.kernel.files import read_capped
 from podcore.records import ProcessIdentity
 
 _INSTALL = "hint: `apt-get install conmon`, or name it: `Engine(conmon=...)`"
@@ -292,7 +291,7 @@ def _understand(launch: Launch, answer: _Answer, complaints: int) -> Launched:
         )
     pid = _parse(launch, answer.data, complaints)
     init = process.identify(pid)
-    monitor = _monitor(launch)
+    monitor = process.of_pid_file(launch.monitor_pid_file)
     if monitor is None:
         raise MonitorError(f"the monitor of container `{launch.name}` died as it was created")
     if init is None:
@@ -365,15 +364,6 @@ def _shown(data: bytes) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _monitor(launch: Launch) -> ProcessIdentity | None:
-    """Returns the monitor that the pid file names; None when there is no such process."""
-    try:
-        text = read_capped(launch.monitor_pid_file, 32)
-        return process.identify(int(text))
-    except (OSError, ValueError):
-        return None
-
-
 def _end(front: command.Child, launch: Launch, grace: float) -> None:
     """Makes sure that front, monitor and whatever runs below them are gone.
 
@@ -384,7 +374,7 @@ def _end(front: command.Child, launch: Launch, grace: float) -> None:
     """
     if front.wait(0) is None:
         front.kill()
-    monitor = _monitor(launch)
+    monitor = process.of_pid_file(launch.monitor_pid_file)
     if grace and (monitor is None or not process.wait_gone([monitor], grace)):
         return
     name = os.fsencode(launch.monitor_pid_file)

@@ -18,10 +18,8 @@ from typing import Self
 from podcore.deadlines import Deadline
 from podcore.errors import MonitorError
 from podcore.kernel import command, exhaustion, process
-from podcore.kernel.files import read_capped
 from podcore.monitor.attach import AttachClient
 from podcore.monitor.conmon import Conmon, above_stdio
-from podcore.records import ProcessIdentity
 
 _CAP = 65536
 _KILL = 10.0
@@ -146,7 +144,7 @@ class ExecMonitor:
             while b"\n" not in self._said and self._read(attach, deadline):
                 pass
             front.wait(deadline.remaining())
-        monitor = self._monitor()
+        monitor = process.of_pid_file(self._pid_file)
         if _number(self._said) != 0 or monitor is None:
             message = f"the monitor of a command in container `{self._launch.name}` gave up"
             raise MonitorError(message)
@@ -166,12 +164,6 @@ class ExecMonitor:
         data = os.read(descriptor, _CAP)
         self._said += data
         return bool(data) and len(self._said) <= _CAP
-
-    def _monitor(self) -> ProcessIdentity | None:
-        try:
-            return process.identify(int(read_capped(self._pid_file, 32)))
-        except (OSError, ValueError):
-            return None
 
     def _arguments(self, path: str) -> list[str]:
         launch = self._launch

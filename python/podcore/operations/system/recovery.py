@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from podcore.backend import Host
 from podcore.kernel import process
-from podcore.kernel.files import read_capped
 from podcore.lifecycle import ledger
 from podcore.lifecycle.ledger import Entry
 from podcore.model import ContainerStatus, Limits
@@ -17,7 +16,7 @@ from podcore.operations.system.listing import names
 from podcore.operations.system.serving import ids_of
 from podcore.places import Places
 from podcore.reconcile import MONITOR_LOST
-from podcore.records import ContainerRecord, PodRecord, ProcessIdentity, VolumeRecord
+from podcore.records import ContainerRecord, PodRecord, VolumeRecord
 from podcore.store import Change, View
 
 Row = PodRecord | ContainerRecord | VolumeRecord
@@ -146,10 +145,10 @@ def observed(host: Host, record: ContainerRecord, incarnation: int) -> Container
     if not incarnation:
         return record
     attempt = places.attempt(record.id, incarnation)
-    init = _named(f"{attempt}/pid")
+    init = process.of_pid_file(f"{attempt}/pid")
     if init is not None and not process.in_cgroup(init.pid, record.cgroup_path):
         init = None
-    monitor = _named(f"{attempt}/conmon.pid")
+    monitor = process.of_pid_file(f"{attempt}/conmon.pid")
     if monitor is not None and record.id not in ids_of(monitor):
         monitor = None
     found = record.but(incarnation=incarnation, boot_id=host.boot_id, init=init, monitor=monitor)
@@ -178,11 +177,3 @@ def _incarnations(places: Places) -> dict[str, int]:
             if known := _EXIT.fullmatch(name):
                 found[container_id] = max(found.get(container_id, 0), int(known[1]))
     return found
-
-
-def _named(pid_file: str) -> ProcessIdentity | None:
-    """Returns the process that a pid file names; None for none, and for one that is dead."""
-    try:
-        return process.identify(int(read_capped(pid_file, 32)))
-    except (OSError, ValueError):
-        return None
