@@ -129,7 +129,7 @@ def discarding(held: Held) -> Course[Step]:
         return ignored(f"is {held.record.state}")
     yield held.meaning(Verb.CREATE)
     failpoint("discard.after-intent")
-    purge(held.host, held.record)
+    purge(held.host, held.record, interrupted=False)
     failpoint("discard.before-commit")
     yield Commit(
         held.record.but(state=ContainerStatus.CONFIGURED, init=None, monitor=None, intent=None),

@@ -8,7 +8,7 @@ containers behave. Simulated processes have pids beyond the largest that Linux h
 # ruff: noqa: ARG002 -- methods have the signatures of those that they stand in for
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -124,7 +124,9 @@ class _FakeHost(Host):
     def cgroup(self, path: str) -> Cgroup:
         return _FakeCgroup(self._world, path)
 
-    def find_processes(self, match: Callable[[list[bytes]], bool]) -> list[ProcessIdentity]:
+    def find_processes(
+        self, match: Callable[[list[bytes]], bool], among: Iterable[int] | None = None
+    ) -> list[ProcessIdentity]:
         return []
 
     def place_monitor(self, pid: int) -> None:
