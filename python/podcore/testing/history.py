@@ -2,7 +2,9 @@
 
 Every process appends lines of JSON to a file of its own: ``invoke`` before a call, ``ok`` or
 ``fail`` after it. One that is killed leaves an ``invoke`` without an end, which may have had its
-effect or not. All times are of the monotonic clock, which all processes share.
+effect or not; ``about`` says what it was going to do, once it has found its pod or container, and
+``dead`` when its process was known to be dead. All times are of the monotonic clock in nanoseconds,
+which all processes of a host share.
 """
 
 import json
@@ -10,13 +12,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from podcore.errors import PartialFailureError
-from podcore.records import ContainerRecord
+from podcore.records import ContainerRecord, Verb
 from podcore.testing.agreement import disagreements
 from podcore.testing.heartbeat import kept_waiting
+from podcore.testing.parts import came_of
 from podcore.testing.words import complaints
 
 _RANKS = {
@@ -48,11 +51,24 @@ class Recorder:
         self._note({"type": "invoke", "call": self._calls, "verb": verb, "target": target})
         return self._calls
 
+    def about(self, call: int, what: dict[str, Any] | None) -> None:
+        """Notes what a call is going to do, as ``parts.about`` says it."""
+        self._note({"type": "about", "call": call, "about": what})
+
     def ok(
-        self, call: int, seen: list[dict[str, Any]] | None = None, wrong: Iterable[str] = ()
+        self,
+        call: int,
+        seen: list[dict[str, Any]] | None = None,
+        wrong: Iterable[str] = (),
+        result: object = None,
     ) -> None:
         """Notes that a call returned, what it saw, and what is wrong with its report (I8)."""
-        self._note({"type": "ok", "call": call, "seen": seen or [], "wrong": list(wrong)})
+        line = {"type": "ok", "call": call, "seen": seen or [], "wrong": list(wrong)}
+        self._note(line | came_of(result))
+
+    def dead(self, pid: int) -> None:
+        """Notes that a process is dead, all that it was about to do with it."""
+        self._note({"type": "dead", "call": 0, "dead": pid})
 
     def fail(self, call: int, error: BaseException) -> None:
         """Notes that a call raised; a group of errors is only as good as what is in it."""
@@ -68,22 +84,26 @@ class Recorder:
                 "inner": sorted({type(one).__name__ for one in inner}),
                 "complaints": list(complaints(error)),
             }
+            | came_of(error)
         )
 
     def _note(self, line: dict[str, Any]) -> None:
-        line |= {"time": time.monotonic(), "pid": os.getpid(), "worker": self._worker}
+        line |= {"time": time.monotonic_ns(), "pid": os.getpid(), "worker": self._worker}
         line["waited"] = kept_waiting()
         os.write(self._fd, json.dumps(line).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that ended.
+    """A call that ended, or was cut off.
 
     Attributes:
-        begun, ended: moments of the monotonic clock.
-        end: how: ``type`` and what goes with it.
+        begun, ended: moments of the monotonic clock in seconds; of one that was cut off, when its
+            process was known to be dead, or infinity.
+        end: how: ``type`` (``ok``, ``fail`` or ``cut``) and what goes with it.
         waited: seconds in which its thread had to wait for a processor.
+        about: what it did to which pod or container, as ``parts.about`` says it; None for others.
+        pid: of its process.
     """
 
     verb: str
@@ -92,6 +112,8 @@ class Call:
     ended: float
     end: dict[str, Any]
     waited: float = 0.0
+    about: dict[str, Any] | None = None
+    pid: int = 0
 
 
 @dataclass(slots=True)
@@ -121,25 +143,47 @@ class Verdict:
         return "\n".join(lines)
 
 
-def read(paths: Iterable[str]) -> tuple[list[Call], int]:
-    """Returns the calls of some histories in the order in which they ended, and how many did not."""
-    calls, open_calls = [], 0
+def read(paths: Iterable[str]) -> tuple[list[Call], list[Call]]:
+    """Returns the calls of some histories in the order in which they ended, and those cut off."""
+    calls: list[Call] = []
+    cut: list[dict[str, Any]] = []
+    deaths: list[tuple[int, int]] = []
     for path in paths:
         begun: dict[tuple[int, int], dict[str, Any]] = {}
         with open(path, encoding="utf-8") as lines:
             for text in lines:
                 line = json.loads(text)
                 key = (line["pid"], line["call"])
-                if line["type"] == "invoke":
+                if line["type"] == "dead":
+                    deaths.append((line["dead"], line["time"]))
+                elif line["type"] == "invoke":
                     begun[key] = line
-                    continue
-                first = begun.pop(key)
-                waited = line["waited"] - first["waited"]
-                calls.append(
-                    Call(first["verb"], first["target"], first["time"], line["time"], line, waited)
-                )
-        open_calls += len(begun)
-    return sorted(calls, key=lambda call: call.ended), open_calls
+                elif line["type"] == "about":
+                    begun[key]["about"] = line["about"]
+                else:
+                    calls.append(_call(begun.pop(key), line))
+        cut += begun.values()
+    return sorted(calls, key=lambda call: call.ended), [_cut(first, deaths) for first in cut]
+
+
+def _call(first: dict[str, Any], line: dict[str, Any]) -> Call:
+    return Call(
+        first["verb"],
+        first["target"],
+        first["time"] / 1e9,
+        line["time"] / 1e9,
+        line,
+        line["waited"] - first["waited"],
+        first.get("about"),
+        first["pid"],
+    )
+
+
+def _cut(first: dict[str, Any], deaths: Iterable[tuple[int, int]]) -> Call:
+    # The same pid may be another's later.
+    after = [moment for pid, moment in deaths if pid == first["pid"] and moment > first["time"]]
+    ended = min(after) / 1e9 if after else float("inf")
+    return replace(_call(first, first), ended=ended, end={"type": "cut"})
 
 
 def judge(
@@ -196,14 +240,19 @@ def late(call: Call, deadline: float, lasted: Callable[[float, float], float]) -
 
 
 def seen_of(record: ContainerRecord) -> dict[str, Any]:
-    """Returns what the model wants to know of a container as it is true now."""
-    return {
+    """Returns what the models want to know of a container as it is true now."""
+    seen = {
         "id": record.id,
+        "pod": record.pod_id,
         "state": str(record.state),
         "incarnation": record.incarnation,
         "exit_code": record.exit_code,
         "reason": record.reason,
     }
+    if record.intent is not None and record.intent.verb is Verb.CREATE:
+        # While a create is under way the row is that of two incarnations.
+        del seen["incarnation"]
+    return seen
 
 
 class Model:
@@ -218,7 +267,9 @@ class Model:
 
     def see(self, call: Call, seen: dict[str, Any]) -> list[str]:
         """Takes what a read saw of a container, and returns what contradicts earlier reads."""
-        found = []
+        found: list[str] = []
+        if "incarnation" not in seen:
+            return found
         key = seen["id"]
         rank = _RANKS.get(seen["state"])
         if rank is None:
