@@ -100,6 +100,31 @@ def test_create_takes_podmans_flags(engine, cli, monkeypatch):
     assert spec.env_files == ["/tmp/env"]
 
 
+@pytest.mark.parametrize(
+    ("option", "read_only"),
+    [
+        ("ro", True),
+        ("readonly", True),
+        ("ro=true", True),
+        ("ro=True", True),
+        ("readonly=1", True),
+        ("rw=false", True),
+        ("ro=false", False),
+        ("readonly=0", False),
+        ("rw", False),
+        ("rw=true", False),
+    ],
+)
+def test_a_mount_is_read_only_however_that_is_spelled(option, read_only, engine, cli):
+    engine.with_pod("web")
+    mount = f"type=bind,src=/srv,dst=/data,{option}"
+
+    assert cli("create", "--pod", "web", "--rootfs", "/", "--mount", mount, "sh").code == 0
+    assert created(engine).mounts == [
+        Mount(type="bind", source="/srv", target="/data", read_only=read_only)
+    ]
+
+
 def test_flags_after_the_command_belong_to_the_command(engine, cli):
     engine.with_pod("web")
 

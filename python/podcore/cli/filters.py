@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from podcore.errors import InvalidArgumentError
+from podcore.model import ContainerStatus, PodStatus
 
 Row = Mapping[str, Any]
 Test = Callable[[Row, str], bool]
@@ -25,10 +26,7 @@ def _id(row: Row, value: str) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    try:
-        return re.search(pattern, text) is not None
-    except re.error as error:
-        raise InvalidArgumentError(f"`--filter`: `{pattern}` is no pattern: {error}") from None
+    return re.search(pattern, text) is not None
 
 
 _EVERY = {"label", "label!"}  # all of them must hold, where values of other keys are alternatives
@@ -40,7 +38,7 @@ POD: dict[str, Test] = _COMMON | {
     "ctr-ids": lambda row, value: any(c["Id"].startswith(value) for c in row["Containers"]),
     "ctr-names": lambda row, value: any(_matches(value, c["Names"]) for c in row["Containers"]),
     "ctr-number": lambda row, value: str(len(row["Containers"])) == value,
-    "ctr-status": lambda row, value: any(c["Status"] == value for c in row["Containers"]),
+    "ctr-status": lambda row, value: any(c["Status"] == value.lower() for c in row["Containers"]),
 }
 CONTAINER: dict[str, Test] = _COMMON | {
     "name": lambda row, value: any(_matches(value, name) for name in row["Names"]),
@@ -54,6 +52,9 @@ VOLUME: dict[str, Test] = {
     "label!": _not_label,
 }
 
+_PATTERNS = {"name", "ctr-names"}
+_NUMBERS = {"ctr-number", "exited"}
+
 
 def parse(arguments: Sequence[str], tests: Mapping[str, Test]) -> Callable[[Row], bool]:
     """Returns a predicate on the rows that ``--json`` would print.
@@ -63,7 +64,7 @@ def parse(arguments: Sequence[str], tests: Mapping[str, Test]) -> Callable[[Row]
         tests: the keys that there are.
 
     Raises:
-        InvalidArgumentError: one is malformed or has an unknown key.
+        InvalidArgumentError: one is malformed, has an unknown key, or a value that no row can have.
     """
     groups: dict[str, list[str]] = {}
     for argument in arguments:
@@ -74,6 +75,8 @@ def parse(arguments: Sequence[str], tests: Mapping[str, Test]) -> Callable[[Row]
                 f"`{argument}` is no filter\nhint: KEY=VALUE, where KEY is one of "
                 + ", ".join(tests)
             )
+        if wrong := _objection(key, value, tests):
+            raise InvalidArgumentError(f"`--filter {argument}`: {wrong}")
         groups.setdefault(key, []).append(value)
 
     def keep(row: Row) -> bool:
@@ -84,3 +87,19 @@ def parse(arguments: Sequence[str], tests: Mapping[str, Test]) -> Callable[[Row]
         return True
 
     return keep
+
+
+def _objection(key: str, value: str, tests: Mapping[str, Test]) -> str:
+    """Says what is wrong with a value, which a list without rows would not show; "" when nothing."""
+    if key in _PATTERNS:
+        try:
+            re.compile(value)
+        except re.error as error:
+            return f"`{value}` is no pattern: {error}"
+    elif key in _NUMBERS and not value.isdecimal():
+        return f"`{value}` is no number"
+    elif key in {"status", "ctr-status"}:
+        states = PodStatus if tests is POD and key == "status" else ContainerStatus
+        if value.lower() not in tuple(states):
+            return f"there is no state `{value}`\nhint: one of {', '.join(states)}"
+    return ""

@@ -88,9 +88,9 @@ def parse_mount(text: str) -> "Mount":
             case "target" | "destination" | "dst":
                 found["target"] = value
             case "ro" | "readonly":
-                found["read_only"] = not separator or value == "true"
+                found["read_only"] = not separator or _boolean(value, text)
             case "rw":
-                found["read_only"] = False
+                found["read_only"] = bool(separator) and not _boolean(value, text)
             case "bind-propagation" if value in _PROPAGATION:
                 found["propagation"] = value
             case "tmpfs-size":
@@ -108,6 +108,15 @@ def parse_mount(text: str) -> "Mount":
     if found["type"] == "bind" and found.get("source"):
         found["source"] = os.path.abspath(found["source"])
     return Mount(**found)
+
+
+def _boolean(value: str, text: str) -> bool:
+    # The spellings are those of Go's `ParseBool`, which podman takes.
+    if value in {"1", "t", "T", "true", "TRUE", "True"}:
+        return True
+    if value in {"0", "f", "F", "false", "FALSE", "False"}:
+        return False
+    raise InvalidArgumentError(f"`--mount {text}`: `{value}` is neither true nor false")
 
 
 def _mode(value: str, text: str) -> int:
