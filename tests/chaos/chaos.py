@@ -30,6 +30,7 @@ from podcore.records import Event
 from podcore.testing import history
 from podcore.testing.agreement import disorder
 from podcore.testing.heartbeat import Beat, Heartbeat, lasting
+from podcore.testing.parts import orders
 
 READS = ("status", "inspect")
 FORBIDDEN = ("StoreCorruptError", "UseAfterForkError")
@@ -61,6 +62,7 @@ class Chaos:
         self._slots: dict[int, int] = {}
         self._workers = workers
         self._random = random.Random(seed)
+        self._recorder = history.Recorder(f"{directory}/deaths.jsonl", -1)
         self.kills: Counter[str] = Counter()
         self.problems: list[str] = []
 
@@ -102,6 +104,7 @@ class Chaos:
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 slot = self._slots.pop(pid)
+                self._recorder.dead(pid)
                 code = os.waitstatus_to_exitcode(status)
                 if code not in (0, -signal.SIGKILL):
                     self.problems.append(f"worker {slot} ended with {code}")
@@ -236,11 +239,16 @@ def main() -> int:
 def judge(paths: list[str], beats: list[Beat]) -> history.Verdict:
     """Judges the histories of all workers."""
     calls, cut = history.read(paths)
+    found = orders([*calls, *cut])
+    print(f"  {found}")
+    for text in found.undecided:
+        print(f"  UNDECIDED {text}")
 
     def lasted(begun: float, ended: float) -> float:
         return lasting(beats, begun, ended)
 
-    verdict = history.judge(calls, cut, worker.DEADLINES, lasted, FORBIDDEN)
+    verdict = history.judge(calls, len(cut), worker.DEADLINES, lasted, FORBIDDEN)
+    verdict.breaches += found.breaches
     for kind, verbs in (("reads", READS), ("other calls", set(worker.VERBS) - set(READS))):
         longest = max((history.own(one, lasted) for one in calls if one.verb in verbs), default=0)
         print(f"  longest of {kind}, without what they can't help: {longest:.2f} s")

@@ -124,7 +124,7 @@ def test_a_history_knows_who_was_cut_off_and_what_is_no_error_of_podcores(tmp_pa
 
     calls, cut = read([path])
     deadlines = dict.fromkeys(("start", "stop", "pause", "status"), 60)
-    judged = judge(calls, cut, deadlines, forbidden=["StoreCorruptError"])
+    judged = judge(calls, len(cut), deadlines, forbidden=["StoreCorruptError"])
 
     assert judged.cut == 1
     assert [breach.split(" with ")[0] for breach in judged.breaches] == [

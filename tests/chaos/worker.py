@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 from chaos.ground import LIFE
-from podcore import Engine, errors
+from podcore import Container, Engine, Pod, errors
 from podcore.observe import truth
-from podcore.records import Verb
 from podcore.report import Report
 from podcore.testing.agreement import disagreements
 from podcore.testing.history import Recorder, seen_of
+from podcore.testing.parts import about
 
 PODS = ("p0", "p1", "p2")
 STOP = 1.0
@@ -33,6 +33,20 @@ VERBS = {
 }
 """How often each is called."""
 
+# `Any`: whatever the verb takes.
+ONE: dict[str, dict[str, Any]] = {
+    "start": {},
+    "stop": {"timeout": STOP},
+    "restart": {"timeout": STOP},
+    "kill": {},
+    "pause": {},
+    "unpause": {},
+    "wait": {"timeout": 0.3},
+    "inspect": {},
+    "remove": {"force": True},
+}
+"""What is called of a single container, each as often as the others."""
+
 DEADLINES = dict.fromkeys(VERBS, 30.0) | {"status": 0.25, "inspect": 0.25}
 """Seconds by which a call must return, those apart that it can't help. As long as a verb waits for
 one lock: where each holder does its work, nobody ever waits for as long as that, however many are
@@ -48,6 +62,7 @@ class Worker:
         self._rootfs = rootfs
         self._recorder = recorder
         self._random = random.Random(seed)
+        self._call = 0
 
     def run(self, until: float) -> None:
         """Works until a moment of the monotonic clock."""
@@ -57,7 +72,7 @@ class Worker:
 
     def call(self, verb: str, pod: str) -> None:
         """Calls one verb and records how it went."""
-        call = self._recorder.invoke(verb, pod)
+        self._call = call = self._recorder.invoke(verb, pod)
         try:
             found = getattr(self, f"_{verb}")(pod)
         except Exception as error:
@@ -65,45 +80,55 @@ class Worker:
         else:
             report = isinstance(found, Report)
             wrong = list(disagreements(found, None, raised=False)) if report else []
-            self._recorder.ok(call, None if report else found, wrong)
+            seen = found if isinstance(found, list) else None
+            self._recorder.ok(call, seen, wrong, found)
 
-    def _start(self, pod: str) -> Report:
-        return self._engine.pod(pod).start()
+    # `Any`: whatever the verb takes and returns.
+    def _do(self, verb: str, target: Pod | Container, **kwargs: Any) -> Any:
+        """Calls a verb, with a note of what it is about to do to whom: its caller may die of it."""
+        self._recorder.about(self._call, about(verb, target, kwargs=kwargs))
+        return getattr(target, verb)(**kwargs)
 
-    def _stop(self, pod: str) -> Report:
-        return self._engine.pod(pod).stop(timeout=STOP, cleanup=self._random.random() < 0.3)
+    def _start(self, pod: str) -> object:
+        return self._do("start", self._engine.pod(pod))
 
-    def _restart(self, pod: str) -> Report:
-        return self._engine.pod(pod).restart(timeout=STOP)
+    def _stop(self, pod: str) -> object:
+        cleanup = self._random.random() < 0.3
+        return self._do("stop", self._engine.pod(pod), timeout=STOP, cleanup=cleanup)
 
-    def _kill(self, pod: str) -> Report:
-        return self._engine.pod(pod).kill(self._random.choice(["KILL", "TERM", "USR1"]))
+    def _restart(self, pod: str) -> object:
+        return self._do("restart", self._engine.pod(pod), timeout=STOP)
 
-    def _pause(self, pod: str) -> Report:
-        return self._engine.pod(pod).pause()
+    def _kill(self, pod: str) -> object:
+        signal = self._random.choice(["KILL", "TERM", "USR1"])
+        return self._do("kill", self._engine.pod(pod), signal=signal)
 
-    def _unpause(self, pod: str) -> Report:
-        return self._engine.pod(pod).unpause()
+    def _pause(self, pod: str) -> object:
+        return self._do("pause", self._engine.pod(pod))
 
-    def _inspect(self, pod: str) -> None:
-        self._engine.pod(pod).inspect()
+    def _unpause(self, pod: str) -> object:
+        return self._do("unpause", self._engine.pod(pod))
+
+    def _inspect(self, pod: str) -> list[dict[str, Any]]:
+        found = self._engine.pod(pod).inspect()
+        return [
+            {"id": one.id, "pod": found.id, "state": str(one.state)} for one in found.containers
+        ]
 
     def _exec(self, pod: str) -> None:
         self._engine.container(f"{pod}/a").exec(["true"], timeout=20)
 
-    def _one(self, pod: str) -> None:
+    def _one(self, pod: str) -> object:
         """Calls a verb of a single container."""
         container = self._engine.container(f"{pod}/{self._random.choice('abc')}")
-        verb = self._random.choice(["start", "stop", "kill", "pause", "unpause", "remove"])
-        if verb == "stop":
-            container.stop(timeout=STOP)
-        elif verb == "remove":
-            container.remove(force=True)
-        else:
-            getattr(container, verb)()
+        verb = self._random.choice(list(ONE))
+        if verb == "inspect":
+            found = container.inspect()
+            return [{"id": found.id, "state": str(found.state), "exit_code": found.exit_code}]
+        return self._do(verb, container, **ONE[verb])
 
-    def _remove(self, pod: str) -> Report:
-        return self._engine.pod(pod).remove(force=True)
+    def _remove(self, pod: str) -> object:
+        return self._do("remove", self._engine.pod(pod), force=True)
 
     def _create(self, pod: str) -> None:
         try:
@@ -127,12 +152,7 @@ class Worker:
         found = self._engine.pod(pod)
         with host.store.read() as view:
             rows = view.containers(found.id)
-        return [
-            seen_of(truth(host, row))
-            for row in rows
-            # While a create is under way the row is that of two incarnations.
-            if row.intent is None or row.intent.verb is not Verb.CREATE
-        ]
+        return [seen_of(truth(host, row)) for row in rows]
 
 
 def work(settings: dict[str, Any], rootfs: str, history: str, slot: int, until: float) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podcore.testing.linear import linearize
-from podcore.testing.model import END, Operation, State, moves, spontaneous
+from podcore.testing.model import END, Operation, State, left_by, moves, spontaneous
 
 NEW = State()
 UP = State("running", 1)
@@ -341,6 +341,8 @@ def lived(chance, length=12, width=4):
                     phase, state = chance.choice(steps)
                 elif chance.random() < 0.3:
                     call = replace(call, outcome="unknown", error="")
+                if phase != END and call.loose and chance.random() < 0.3:
+                    phase, state = END, left_by(call, state)
             under_way[number] = (call, phase)
             if phase == END and chance.random() < 0.7:
                 del under_way[number]

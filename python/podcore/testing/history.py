@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from podcore.errors import PartialFailureError
+from podcore.model import ContainerKind
 from podcore.records import ContainerRecord, Verb
 from podcore.testing.agreement import disagreements
 from podcore.testing.heartbeat import kept_waiting
@@ -244,6 +245,7 @@ def seen_of(record: ContainerRecord) -> dict[str, Any]:
     seen = {
         "id": record.id,
         "pod": record.pod_id,
+        "infra": record.kind is ContainerKind.INFRA,
         "state": str(record.state),
         "incarnation": record.incarnation,
         "exit_code": record.exit_code,

@@ -7,10 +7,11 @@ an operation returns, which must then have come to its end; where no configurati
 no order. Containers are checked one by one: a history is linearizable if each object's is.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
-from podcore.testing.model import END, Operation, Phase, State, moves, spontaneous
+from podcore.testing.model import END, Operation, Phase, State, left_by, moves, spontaneous
 
 BUDGET = 200_000
 """Configurations that are looked at before a history counts as undecided, some seconds of work."""
@@ -48,8 +49,9 @@ class Linearization:
             return f"undecided after {self.looked_at} configurations"
         if self.stuck is None:
             return "linearizable"
-        could = "; ".join(map(str, self.before))
-        lines = [f"no order of events explains {self.stuck}; the container was {could}"]
+        could = "; ".join(dict.fromkeys(map(str, self.before[:_SHOWN])))
+        more = "; …" if len(self.before) > _SHOWN else ""
+        lines = [f"no order of events explains {self.stuck}; the container was {could}{more}"]
         lines += [f"    {op}" for op in self.around]
         return "\n".join(lines)
 
@@ -66,20 +68,16 @@ def linearize(
         initial: what the container may have been before.
         budget: the most configurations to look at.
     """
-    ops = [None, *operations]  # numbers begin with 1: 0 is nobody
-    events: list[tuple[int, int, int]] = []
-    for number, op in enumerate(ops):
-        if op is not None:
-            events.append((op.begun, 0, number))
-            # What returns in the nanosecond in which another begins may come after it.
-            events += [] if op.ended is None else [(op.ended, 1, number)]
+    ops = dict(enumerate(operations, 1))  # 0 is nobody
+    events = sorted(_events(ops))
     search = _Search(ops, budget)
+    limits = _limits(ops, events)
     configurations: set[_Configuration] = {(state, ()) for state in initial}
-    for _, returns, number in sorted(events):
+    for place, (_, returns, number) in enumerate(events):
         if not returns:
             configurations = {(state, (*pending, (number, 0))) for state, pending in configurations}
             continue
-        ended = search.past(configurations, number)
+        ended = search.past(configurations, number, limits[place])
         if search.exhausted:
             return Linearization(search.looked_at, undecided=True)
         if not ended:
@@ -88,10 +86,35 @@ def linearize(
     return Linearization(search.looked_at)
 
 
+def _events(ops: Mapping[int, Operation]) -> Iterator[tuple[int, int, int]]:
+    for number, op in ops.items():
+        yield op.begun, 0, number
+        # What returns in the nanosecond in which another begins may come after it.
+        if op.ended is not None:
+            yield op.ended, 1, number
+
+
+def _limits(
+    ops: Mapping[int, Operation], events: Sequence[tuple[int, int, int]]
+) -> Sequence[float]:
+    """Returns, for each event, the least incarnation that anybody sees who begins after it.
+
+    An incarnation never goes back, so what is above that can't be.
+    """
+    limit = inf
+    limits = []
+    for _, returns, number in reversed(events):
+        limits.append(limit)
+        incarnation = ops[number].incarnation
+        if not returns and incarnation is not None:
+            limit = min(limit, incarnation)
+    return limits[::-1]
+
+
 class _Search:
     """Takes steps, and counts them."""
 
-    def __init__(self, ops: list[Operation | None], budget: int) -> None:
+    def __init__(self, ops: Mapping[int, Operation], budget: int) -> None:
         self._ops = ops
         self._budget = budget
         self.looked_at = 0
@@ -100,38 +123,64 @@ class _Search:
     def exhausted(self) -> bool:
         return self.looked_at > self._budget
 
-    def past(self, configurations: set[_Configuration], number: int) -> set[_Configuration]:
-        """Returns all configurations in which an operation has ended, without it."""
+    def past(
+        self, configurations: Iterable[_Configuration], number: int, limit: float
+    ) -> set[_Configuration]:
+        """Returns the configurations in which an operation has ended, without it.
+
+        Only what it takes to come to its end is done: everything else can be done later as well.
+
+        Args:
+            configurations: in which it is under way.
+            number: of the operation.
+            limit: the highest incarnation that the container may have.
+        """
+        loose = self._ops[number].loose
         ended: set[_Configuration] = set()
         seen: set[_Configuration] = set()
         to_do = [self._looks_done(one) for one in configurations]
+        if loose:
+            ended.update(self._given_up(one, number) for one in to_do)
         while to_do:
             one = to_do.pop()
-            if one in seen:
+            if one in seen or one[0].incarnation > min(limit, self._limit(one)):
                 continue
             seen.add(one)
             self.looked_at += 1
             if self.exhausted:
                 break
-            state, pending = one
-            rest = tuple(pair for pair in pending if pair[0] != number)
-            if (number, END) in pending:
-                ended.add((state, rest))
+            if (number, END) in one[1]:
+                ended.add(_without(one, number))
                 continue
-            to_do += map(self._looks_done, self._steps(state, pending))
+            for mover, further in self._steps(one):
+                after = self._looks_done(further)
+                to_do.append(after)
+                if loose and mover == number:
+                    ended.add(self._given_up(after, number))
         return ended
 
-    def _steps(self, state: State, pending: tuple[tuple[int, Phase], ...]) -> list[_Configuration]:
+    def _given_up(self, one: _Configuration, number: int) -> _Configuration:
+        state, pending = _without(one, number)
+        done = (number, END) in one[1]
+        return state if done else left_by(self._ops[number], state), pending
+
+    def _limit(self, one: _Configuration) -> float:
+        """The least incarnation that one who looks has yet to see."""
+        looks = (self._ops[number].incarnation for number, phase in one[1] if phase != END)
+        return min((seen for seen in looks if seen is not None), default=inf)
+
+    def _steps(self, one: _Configuration) -> Iterator[tuple[int, _Configuration]]:
+        """Returns all next configurations, each with who made that step; 0 for nobody."""
+        state, pending = one
         under_way = frozenset(number for number, _ in pending)
-        found: list[_Configuration] = [(after, pending) for after in spontaneous(state, under_way)]
+        for after in spontaneous(state, under_way):
+            yield 0, (after, pending)
         for place, (number, phase) in enumerate(pending):
-            op = self._ops[number]
-            if phase == END or op is None:
+            if phase == END:
                 continue
-            for further, after in moves(op, number, phase, state):
+            for further, after in moves(self._ops[number], number, phase, state):
                 changed = (*pending[:place], (number, further), *pending[place + 1 :])
-                found.append((after, changed))
-        return found
+                yield number, (after, changed)
 
     def _looks_done(self, one: _Configuration) -> _Configuration:
         """Ends what only finds a state that is there: later it would be no better off."""
@@ -143,21 +192,23 @@ class _Search:
 
     def _fits(self, number: int, phase: Phase, state: State) -> bool:
         op = self._ops[number]
-        if phase == END or op is None or not op.pure:
-            return False
-        return (END, state) in moves(op, number, phase, state)
+        return phase != END and op.pure and (END, state) in moves(op, number, phase, state)
+
+
+def _without(one: _Configuration, number: int) -> _Configuration:
+    state, pending = one
+    return state, tuple(pair for pair in pending if pair[0] != number)
 
 
 def _stuck(
     search: _Search,
-    ops: list[Operation | None],
+    ops: Mapping[int, Operation],
     number: int,
-    configurations: set[_Configuration],
+    configurations: Iterable[_Configuration],
 ) -> Linearization:
     stuck = ops[number]
-    assert stuck is not None
     assert stuck.ended is not None, "what never returns is never asked for its end"
-    others = [op for op in ops if op is not None and op is not stuck]
+    others = [op for other, op in ops.items() if other != number]
     around = [
         op
         for op in others

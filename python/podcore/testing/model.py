@@ -155,6 +155,8 @@ def spontaneous(state: State, pending: frozenset[int]) -> Iterator[State]:
 def moves(op: Operation, number: int, phase: Phase, state: State) -> list[tuple[Phase, State]]:
     """Returns the next steps of an operation: how far it is then, and what the container is.
 
+    One that is ``loose`` may also end as it is, see ``left_by``.
+
     Args:
         op: the operation.
         number: its number, above 0.
@@ -163,10 +165,7 @@ def moves(op: Operation, number: int, phase: Phase, state: State) -> list[tuple[
     """
     if op.outcome == "seen" or op.verb in READS:
         return _look(op, state)
-    found = _VERBS[op.verb](_At(op, number, phase, state))
-    if op.loose:
-        found.append((END, _left_by(op, state)))
-    return found
+    return _VERBS[op.verb](_At(op, number, phase, state))
 
 
 def _look(op: Operation, state: State) -> list[tuple[Phase, State]]:
@@ -182,8 +181,8 @@ def _look(op: Operation, state: State) -> list[tuple[Phase, State]]:
     return [(END, state)] if state.code == op.code else []
 
 
-def _left_by(op: Operation, state: State) -> State:
-    """Returns the state that a caller leaves that gives up, or is dead."""
+def left_by(op: Operation, state: State) -> State:
+    """Returns the state that a caller leaves that gives up, or is dead, before it is done."""
     if op.outcome != "unknown":
         return state
     if op.verb in ("start", "restart") and state.status == "created":
@@ -285,10 +284,9 @@ def _restart(at: _At) -> list[tuple[Phase, State]]:
     if isinstance(phase, tuple):
         return _starting(op, phase[1], state)
     found = _stopping(op, number, state)
-    if state.status == "paused":
-        found.append(((_CREATES, 0), state))  # it was paused between the look and the stop
-    if state.status in _STARTABLE:
-        found += _starting(op, 0, state)
+    if state.status in (*_STARTABLE, "paused"):
+        # There is nothing to stop, and others may get at it before the start.
+        found.append(((_CREATES, 0), state))
     idle = ("paused", "removing")
     if _stays(op, state, idle, ()):
         found.append((END, state))

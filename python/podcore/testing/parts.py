@@ -115,14 +115,15 @@ def _members(calls: Iterable["Call"]) -> dict[str, dict[str, None]]:
             keys = found.setdefault(call.about["pod"], {})
             keys.update((row["id"], None) for row in call.end.get("rows", ()))
         for seen in call.end.get("seen", ()):
-            if "pod" in seen:
+            if "pod" in seen and not seen.get("infra", False):
                 found.setdefault(seen["pod"], {})[seen["id"]] = None
     return found
 
 
 def _seen(call: "Call") -> Iterator[tuple[str, Operation]]:
     for seen in call.end.get("seen", ()):
-        if seen["state"] in _STATES:
+        # No report speaks of an infra container: what is done to it can't be known.
+        if seen["state"] in _STATES and not seen.get("infra", False):
             yield (
                 seen["id"],
                 Operation(
