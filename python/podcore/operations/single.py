@@ -4,7 +4,7 @@ A batch ignores a container that a verb does not apply to; here, whoever names o
 """
 
 import select
-from collections.abc import Callable
+from typing import TypeVar
 
 from podcore._core import LockSession
 from podcore.backend import Host
@@ -17,6 +17,8 @@ from podcore.lifecycle import pause as lifecycle_pause
 from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle import stop as lifecycle_stop
+from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.held import Held
 from podcore.lifecycle.namespaces import on_network
 from podcore.lifecycle.step import Step
 from podcore.lifecycle.stop import Stopping
@@ -30,6 +32,8 @@ from podcore.operations.stop import check_timeout
 from podcore.records import ContainerRecord
 from podcore.report import Outcome
 from podcore.signals import parse_signal
+
+T = TypeVar("T")
 
 _UP = (ContainerStatus.RUNNING,)
 _STARTABLE = (ContainerStatus.CONFIGURED, ContainerStatus.CREATED, ContainerStatus.EXITED)
@@ -74,8 +78,9 @@ def start(host: Host, which: ContainerRecord) -> None:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
         names = _share(host, session, taken)
-        step = lifecycle_start.start(host, session, record, pod, names=names)
-        _expect(host, record, step, "started", fine=_UP, wanted=_STARTABLE)
+        starting = lifecycle_start.starting(pod, frozenset(_UP), names)
+        found = alone(host, session, record, _noting(starting))
+        _expect(record, found, "started", fine=_UP, wanted=_STARTABLE)
 
 
 def stop(host: Host, which: ContainerRecord, timeout: float | None) -> None:
@@ -89,8 +94,8 @@ def stop(host: Host, which: ContainerRecord, timeout: float | None) -> None:
     seconds = check_timeout(timeout)
     pod, record = current(host, which)
     with pod_lock(host, pod, f"stop container {record.name} of") as session:
-        step = _stop(host, session, record, seconds)
-        _expect(host, record, step, "stopped", fine=_STARTABLE, wanted=_SIGNALLED)
+        found = _stop(host, session, record, seconds)
+        _expect(record, found, "stopped", fine=_STARTABLE, wanted=_SIGNALLED)
 
 
 def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
@@ -112,9 +117,9 @@ def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
         with restarting(host, (record,)):
             _stop(host, session, record, seconds)
             names = _share(host, session, taken)
-            satisfies = lifecycle_start.SATISFIES_RESTART
-            step = lifecycle_start.start(host, session, record, pod, satisfies, names)
-        _expect(host, record, step, "restarted", fine=_UP, wanted=_RESTARTABLE)
+            starting = lifecycle_start.starting(pod, lifecycle_start.SATISFIES_RESTART, names)
+            found = alone(host, session, record, _noting(starting))
+        _expect(record, found, "restarted", fine=_UP, wanted=_RESTARTABLE)
 
 
 def kill(host: Host, which: ContainerRecord, signal: object) -> None:
@@ -127,8 +132,8 @@ def kill(host: Host, which: ContainerRecord, signal: object) -> None:
     number = parse_signal(signal)
     pod, record = current(host, which)
     with pod_lock(host, pod, f"kill container {record.name} of") as session:
-        step = lifecycle_kill.kill(host, session, record, number)
-        _expect(host, record, step, "killed", fine=(), wanted=_SIGNALLED)
+        found = alone(host, session, record, _noting(lifecycle_kill.killing(number)))
+        _expect(record, found, "killed", fine=(), wanted=_SIGNALLED)
 
 
 def pause(host: Host, which: ContainerRecord) -> None:
@@ -138,7 +143,7 @@ def pause(host: Host, which: ContainerRecord) -> None:
         ContainerStateError: it does not run.
     """
     paused = (ContainerStatus.PAUSED,)
-    _simple(host, which, "pause", lifecycle_pause.pause, fine=paused, wanted=_UP)
+    _simple(host, which, "pause", lifecycle_pause.pausing, fine=paused, wanted=_UP)
 
 
 def unpause(host: Host, which: ContainerRecord) -> None:
@@ -148,22 +153,22 @@ def unpause(host: Host, which: ContainerRecord) -> None:
         ContainerStateError: it is not paused.
     """
     paused = (ContainerStatus.PAUSED,)
-    _simple(host, which, "unpause", lifecycle_pause.unpause, fine=_UP, wanted=paused)
+    _simple(host, which, "unpause", lifecycle_pause.unpausing, fine=_UP, wanted=paused)
 
 
 def _simple(
     host: Host,
     which: ContainerRecord,
     verb: str,
-    act: Callable[[Host, LockSession, ContainerRecord], Step],
+    conduct: Conduct[Step],
     *,
     fine: tuple[ContainerStatus, ...],
     wanted: tuple[ContainerStatus, ...],
 ) -> None:
     pod, record = current(host, which)
     with pod_lock(host, pod, f"{verb} container {record.name} of") as session:
-        step = act(host, session, record)
-        _expect(host, record, step, f"{verb}d", fine=fine, wanted=wanted)
+        found = alone(host, session, record, _noting(conduct))
+        _expect(record, found, f"{verb}d", fine=fine, wanted=wanted)
 
 
 def _share(host: Host, session: LockSession, taken: Snapshot) -> tuple[str, ...]:
@@ -178,15 +183,35 @@ def _share(host: Host, session: LockSession, taken: Snapshot) -> tuple[str, ...]
     return on_network(taken.members, taken.pod)
 
 
-def _stop(host: Host, session: LockSession, which: ContainerRecord, seconds: float | None) -> Step:
-    begun = lifecycle_stop.begin_stop(host, session, which, seconds)
+def _stop(
+    host: Host, session: LockSession, which: ContainerRecord, seconds: float | None
+) -> "_Found":
+    begun, state = alone(host, session, which, _noting(lifecycle_stop.beginning(seconds)))
     if isinstance(begun, Step):
-        return begun
+        return begun, state
     try:
         _wait(begun)
-        return lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
+        return lifecycle_stop.finish_stop(host, session, begun, cleanup=False), state
     finally:
         begun.close()
+
+
+_Found = tuple[Step, ContainerStatus]
+"""What a verb did, and what the container was right after it, still under its lock."""
+
+
+def _noting(conduct: Conduct[T]) -> Conduct[tuple[T, ContainerStatus]]:
+    """Returns a verb's course that also tells the state of the container at its end.
+
+    A look after the lock is released could find another state than the one that the verb did not
+    apply to: that what is running can't be stopped, say, as somebody has just started it.
+    """
+
+    def course(held: Held) -> Course[tuple[T, ContainerStatus]]:
+        done = yield from conduct(held)
+        return done, held.record.state
+
+    return course
 
 
 def _wait(stopping: Stopping) -> None:
@@ -202,18 +227,15 @@ def _wait(stopping: Stopping) -> None:
 
 
 def _expect(
-    host: Host,
     which: ContainerRecord,
-    step: Step,
+    found: _Found,
     done: str,
     *,
     fine: tuple[ContainerStatus, ...],
     wanted: tuple[ContainerStatus, ...],
 ) -> None:
-    if step.outcome is not Outcome.IGNORED:
-        return
-    state = truth(host, current(host, which)[1]).state
-    if state not in fine:
+    step, state = found
+    if step.outcome is Outcome.IGNORED and state not in fine:
         raise _refusal(which, state, done, wanted)
 
 

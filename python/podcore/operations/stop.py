@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from podcore._core import LockSession
 from podcore.backend import QUICK, SLOW, Host
@@ -176,7 +177,7 @@ class _StopPlan:
             if (ended and (self._cleanup or now.state is not record.state)) or (
                 abandoned(self._host, record.intent) is not None
             ):
-                return self._job(key, "settle", Part(record, self._settle))
+                return self._job(key, "settle", Part(record, partial(self._settle, now.state)))
             self._succeed(key, ignored(f"is {now.state}"))
         return None
 
@@ -190,14 +191,15 @@ class _StopPlan:
             yield from lifecycle_stop.cleaning_up(held)
         return begun
 
-    def _settle(self, held: Held) -> Course[Step]:
+    def _settle(self, state: ContainerStatus, held: Held) -> Course[Step]:
         """Releases a container that died by itself, if asked; that it did is committed by now.
 
-        What a dead worker left at one is put right as well.
+        What a dead worker left at one is put right as well. It was ignored for what it was then:
+        somebody else may have started it meanwhile.
         """
         if self._cleanup:
             yield from lifecycle_stop.cleaning_up(held)
-        return ignored(f"is {held.record.state}")
+        return ignored(f"is {state}")
 
     def succeeded(self, job: Job, result: object) -> None:
         """Notes that a job's work returned."""

@@ -1,0 +1,101 @@
+"""What a verb says of a container is what it found, whatever others do to it right afterwards."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from podcore import errors
+from podcore.lifecycle import course
+from podcore.operations import crew, single
+from podcore.testing import fake_engine
+
+pytestmark = pytest.mark.contention
+
+
+@pytest.fixture
+def pod():
+    path = tempfile.mkdtemp(prefix="podcore-fake-", dir="/dev/shm")
+    os.mkdir(f"{path}/rootfs")
+    with fake_engine(path) as engine:
+        made = engine.create_pod("web", share=())
+        made.create_container("one", rootfs=f"{path}/rootfs", command=["/bin/one"])
+        yield made
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Lets somebody else act right after a verb has let go of the container's lock."""
+
+    def do(act):
+        def alone(*arguments):
+            result = course.alone(*arguments)
+            monkeypatch.undo()  # the other one is not interrupted itself
+            act()
+            return result
+
+        monkeypatch.setattr(single, "alone", alone)
+
+    return do
+
+
+def test_a_stop_of_what_does_not_run_is_fine_even_if_it_is_started_then(pod, meanwhile):
+    one = pod.container("one")
+    meanwhile(one.start)
+
+    one.stop()
+
+    assert one.status == "running"
+
+
+def test_a_start_of_what_runs_is_fine_even_if_it_is_stopped_then(pod, meanwhile):
+    one = pod.container("one")
+    one.start()
+    meanwhile(one.stop)
+
+    one.start()
+
+    assert one.status == "exited"
+
+
+def test_a_pause_of_what_is_paused_is_fine_even_if_it_is_thawed_then(pod, meanwhile):
+    one = pod.container("one")
+    one.start()
+    one.pause()
+    meanwhile(one.unpause)
+
+    one.pause()
+
+    assert one.status == "running"
+
+
+@pytest.mark.parametrize("verb", ["kill", "pause", "unpause"])
+def test_a_refusal_names_the_state_that_it_is_because_of(pod, meanwhile, verb):
+    one = pod.container("one")
+    meanwhile(one.start)
+
+    with pytest.raises(errors.ContainerStateError, match="is configured") as caught:
+        getattr(one, verb)()
+
+    assert caught.value.current == "configured"
+    assert one.status == "running"
+
+
+def test_a_stop_says_what_it_ignored_a_container_for_even_if_it_is_started_then(pod, monkeypatch):
+    one = pod.container("one")
+    one.start()
+    one.stop()
+    run = crew.run
+
+    def late(*arguments):
+        monkeypatch.undo()
+        one.start()
+        return run(*arguments)
+
+    monkeypatch.setattr(crew, "run", late)
+    report = pod.stop(cleanup=True)
+
+    assert [(row.outcome, row.reason) for row in report.rows] == [("ignored", "is exited")]
+    assert one.status == "running"
