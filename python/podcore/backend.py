@@ -202,12 +202,16 @@ class Host:
 
         Raises:
             OCIRuntimeNotFoundError: it is unknown, or none can run here.
+            OCIRuntimeError: its name says nothing, and it does not say what it is.
         """
         from podcore.oci import discovery
 
-        if requested is not None:
-            return discovery.resolve(requested, os.environ)
-        return discovery.default(self.places.runtime_cache, self.boot_id)
+        if requested is None:
+            return discovery.default(self.places.runtime_cache, self.boot_id)
+        path = discovery.resolve(requested, os.environ)
+        # A container keeps its runtime for good, so what is none is refused before that.
+        self.runtime(path)
+        return path
 
     def runtime(self, path: str) -> "OCIRuntime":
         """Returns the adapter of the OCI runtime at a path; it is made once."""

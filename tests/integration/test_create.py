@@ -122,3 +122,21 @@ def test_both_runtimes_in_one_pod(site):
 
     assert pod.start().ok
     assert pod.stop(timeout=0).ok
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("says", ["", "youki version 0.5.0"], ids=["nothing", "another"])
+def test_a_program_that_is_no_known_runtime_is_refused_before_a_container_keeps_it(
+    says, site, tmp_path
+):
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    pod = new_pod(site)
+
+    with pytest.raises(podcore.OCIRuntimeError, match=r"hint: .*runc and crun"):
+        add(site, pod, "a", oci_runtime=str(program))
+    with pytest.raises(podcore.OCIRuntimeError, match=r"hint: .*runc and crun"):
+        add(site, site.engine(oci_runtime=str(program)).pod("web"), "a")
+
+    assert pod.containers() == []

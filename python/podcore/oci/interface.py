@@ -277,7 +277,8 @@ def identify(path: str) -> tuple[str, str]:
     known = re.match(rb"(\w+) version (\S+)", done.stdout)
     if done.returncode != 0 or known is None:
         raise OCIRuntimeProtocolError(
-            f"`{path}` does not answer `--version` as an OCI runtime does",
+            f"`{path}` does not answer `--version` as an OCI runtime does\n"
+            "hint: podcore works with runc and crun; name one of them, or its path",
             done.argv,
             done.returncode,
         )
