@@ -60,7 +60,8 @@ def breaking(engine, *numbers, match="", **settings):
         said = str(error)
     else:
         pytest.fail("nothing was broken")
-    assert sorted({line.partition(":")[0] for line in said.splitlines()}) == sorted(numbers), said
+    found = set(re.findall(r"^(I\d+):", said, re.MULTILINE))
+    assert found == set(numbers), said
     assert re.search(match, said), said
 
 
@@ -94,7 +95,7 @@ def test_a_whole_life_breaks_nothing(engine, pod, tmp_path):
         watching.call(made.remove)
         watching.call(pod.remove, force=True)
 
-    assert watching.broken == []
+    assert (watching.broken, watching.undecided) == ([], [])
 
 
 def test_without_a_call_what_was_and_what_is_are_compared(engine, pod):
@@ -277,6 +278,43 @@ def test_a_container_that_goes_back_in_time_breaks_the_fourteenth(engine, pod):
         rewrite(engine, "db", incarnation=1)
 
 
+def test_a_verb_that_does_not_do_what_it_says_breaks_the_fourteenth(engine, pod):
+    one = pod.container("db")
+
+    class Idle:
+        id, pod_id, name = one.id, pod.id, "db"
+
+        def pause(self):
+            """Returns as if it were paused."""
+
+    with breaking(engine, "I14", match="explains look: seen running .* paused in") as watching:
+        watching.call(pod.start)
+        watching.call(Idle().pause)
+
+
+def test_a_look_that_is_stale_breaks_the_fourteenth(engine, pod):
+    class Stale:
+        id, name = pod.id, "web"
+
+        def status(self):
+            return dict.fromkeys(pod.status(), podcore.ContainerStatus.RUNNING)
+
+    with breaking(engine, "I14", match="explains status: seen running") as watching:
+        watching.call(pod.start)
+        watching.call(pod.stop)
+        watching.call(Stale().status)
+
+
+def test_where_others_worked_too_there_is_no_saying_whether_calls_fit(engine, pod):
+    with watch(engine) as watching:
+        watching.call(pod.container("db").start)
+        pod.container("api").start()
+        watching.call(pod.stop)
+
+    (said,) = watching.undecided
+    assert said == f"I14: {pod.container('api').id[:12]}: others worked on it"
+
+
 def test_a_call_that_outlives_its_deadline_breaks_the_fifteenth(engine, pod, monkeypatch):
     monkeypatch.setattr(watching, "lasting", lambda beats, begun, ended: 7.0)
     monkeypatch.setattr("podcore.testing.history.GRACE", -1.0)
@@ -393,4 +431,5 @@ def test_calls_of_several_threads_are_no_breach(engine, pod):
             thread.join(60)
         watching.call(pod.stop)
 
+    assert watching.undecided == []
     assert process.alive(process.me())

@@ -4,12 +4,13 @@ A verb of a whole pod is not atomic: each container's part in it is an operation
 lasts as long as the call and ends as its row of the report says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from podcore.errors import ContainerStateError, InvalidArgumentError, PartialFailureError
-from podcore.model import ContainerStatus
+from podcore.model import ContainerInspect, ContainerKind, PodInspect
+from podcore.model import ContainerStatus as _Status
 from podcore.report import Outcome, Report
 from podcore.signals import parse_signal
 from podcore.testing.linear import linearize
@@ -32,7 +33,7 @@ _REFUSED = frozenset(
 """Errors of a whole call that touched no container, and say nothing of one."""
 
 _SIGKILL = 9
-_STATES = frozenset(map(str, ContainerStatus)) - {"unknown"}
+_STATES = frozenset(map(str, _Status)) - {"unknown"}
 
 
 # `Any`: what JSON can hold, here and below.
@@ -75,7 +76,17 @@ def came_of(result: object) -> dict[str, Any]:
         return {"state": str(result.current or "")}
     if isinstance(result, Report):
         return {"rows": list(_rows(result))}
-    return {} if not isinstance(result, int) else {"exit_code": result}
+    if isinstance(result, PodInspect):
+        members = [{"id": one.id, "state": str(one.state)} for one in result.containers]
+        return {"seen": [{"pod": result.id, **one} for one in members]}
+    if isinstance(result, ContainerInspect):
+        infra = result.kind is ContainerKind.INFRA
+        seen = {"id": result.id, "pod": result.pod_id, "infra": infra, "state": str(result.state)}
+        return {"seen": [seen | {"exit_code": result.exit_code}]}
+    if isinstance(result, dict):
+        states = [(key, state) for key, state in result.items() if isinstance(state, _Status)]
+        return {"seen": [{"id": key, "state": str(state)} for key, state in states]}
+    return {"exit_code": result} if isinstance(result, int) else {}
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
@@ -218,7 +229,9 @@ class Orders:
 
 
 def orders(
-    calls: Iterable["Call"], before: Mapping[str, State] | None = None, *, known: bool = False
+    calls: Iterable["Call"],
+    before: Mapping[str, State] | None = None,
+    apart: Collection[str] = (),
 ) -> Orders:
     """Looks for an order of events for each container (I14).
 
@@ -226,12 +239,12 @@ def orders(
         calls: of all processes, those that were cut off too.
         before: what containers were before the first call, by id; all others were not there, and
             begin as ``configured``.
-        known: whether only those of ``before`` are checked.
+        apart: containers that are not looked at, as calls are missing.
     """
     verdict = Orders()
     begun = before or {}
     for key, operations in by_container(calls).items():
-        if known and key not in begun:
+        if key in apart:
             continue
         verdict.containers += 1
         verdict.operations += len(operations)

@@ -1,5 +1,6 @@
 """Watches an engine while a test works with it, and says which invariants did not hold."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,19 +11,20 @@ from podcore.errors import PartialFailureError
 from podcore.model import ContainerKind, ContainerStatus
 from podcore.operations.status import true_records
 from podcore.operations.system.invariants import breaches
-from podcore.records import Verb
 from podcore.report import Report
 from podcore.testing import surroundings
 from podcore.testing.agreement import Span, disagreements, disorder
 from podcore.testing.heartbeat import Heartbeat, kept_waiting, lasting
 from podcore.testing.history import Call, Model, late, seen_of
+from podcore.testing.model import UNSEEN, State
+from podcore.testing.parts import about, came_of, orders
 from podcore.testing.words import complaints, complaints_of_command
 
 if TYPE_CHECKING:
     import subprocess
 
     from podcore.engine import Engine
-    from podcore.records import ContainerRecord
+    from podcore.records import ContainerRecord, Event
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +36,8 @@ waits for a lock."""
 _PATIENCE = 10.0
 _POLL = 0.05
 _UP = (ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING)
+_STEPS = frozenset({"init", "start", "stop", "kill", "pause", "unpause", "remove"})
+"""Events that only a call brings about."""
 
 
 class Watch:
@@ -42,12 +46,15 @@ class Watch:
     Attributes:
         broken: what did not hold, as sentences that begin with the invariant's number; complete
             once the watch is over.
+        undecided: containers of which it could not be said whether their calls fit one order of
+            events (I14), as sentences that say why; likewise.
     """
 
     def __init__(
         self, engine: "Engine", heartbeat: Heartbeat, beside: Iterable[str], memory: int
     ) -> None:
         self.broken: list[str] = []
+        self.undecided: list[str] = []
         self._host = engine.host
         self._heartbeat = heartbeat
         self._memory = memory
@@ -55,6 +62,7 @@ class Watch:
         self._model = Model()
         self._calls: list[tuple[Call, float]] = []
         self._spans: list[Span] = []
+        self._looks: list[Call] = []
         self._open: set[int] = set()
         self._overlapped: set[int] = set()
         self._number = 0
@@ -63,6 +71,7 @@ class Watch:
             rows = view.containers()
         self._beside = [*beside, *surroundings.roots(rows)]
         self._before = surroundings.look(self._host, self._beside)
+        self._began = {row.id: _state(row) for row in true_records(self._host, rows)}
 
     def call(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a verb of a pod, a container or the engine, and returns what it returns.
@@ -108,12 +117,14 @@ class Watch:
         """Looks at all containers, as every call does after it (I6, I14)."""
         begun = time.monotonic()
         records = self._records()
-        call = Call("look", "", begun, time.monotonic(), {})
+        ended = time.monotonic()
         with self._lock:
+            # Of those that no call is about there is nothing to say but what the model says.
+            seen = [seen_of(row) for row in records if row.pod_id in self._touched]
+            call = Call("look", "", begun, ended, {"type": "ok", "seen": seen})
+            self._looks.append(call)
             for record in records:
-                # While a create is under way the row is that of two incarnations.
-                if record.intent is None or record.intent.verb is not Verb.CREATE:
-                    self.broken += self._model.see(call, seen_of(record))
+                self.broken += self._model.see(call, seen_of(record))
 
     def _call(
         self,
@@ -127,12 +138,15 @@ class Watch:
         waited, begun, epoch = kept_waiting(), time.monotonic(), time.time()
         report: Report | None = None
         raised = False
+        what, end = about(name, target, args, kwargs), {"type": "cut"}
         try:
             result = verb(*args, **kwargs)
+            end = {"type": "ok"} | came_of(result)
             report = result if isinstance(result, Report) else None
             self._touch(result)
         except BaseException as error:
             raised = True
+            end = {"type": "fail", "error": type(error).__name__} | came_of(error)
             report = error.report if isinstance(error, PartialFailureError) else None
             for text in complaints(error):
                 self._break(f"I19: {name} raised {text}")
@@ -143,7 +157,8 @@ class Watch:
             ended = time.monotonic()
             waited = kept_waiting() - waited
             alone = self._end(number)
-            call = Call(name, str(getattr(target, "name", "")), begun, ended, {}, waited)
+            called = str(getattr(target, "name", ""))
+            call = Call(name, called, begun, ended, end, waited, what, os.getpid())
             span = Span(name, report is not None, epoch, epoch + ended - begun, alone)
             seconds = _deadline(kwargs) if deadline is None else deadline
             with self._lock:
@@ -218,11 +233,41 @@ class Watch:
         needs = {key: [edge.id for edge in row.dependencies] for key, row in known.items()}
         up = [key for key, row in before.containers.items() if row.state in _UP]
         self.broken += [f"I7: {text}" for text in disorder(events, needs, up, self._spans)]
+        self._order(events, {key: row.pod_id for key, row in known.items()})
         now = surroundings.look(host, self._beside)
         touched = self._touched if self._calls else None
         self.broken += surroundings.changed(host, before, now, touched)
         self.broken += self._left()
         self.broken += map(str, breaches(host))
+
+    def _order(self, events: "Iterable[Event]", pods: dict[str, str]) -> None:
+        """Looks for an order of events for each container (I14), unless others worked on it.
+
+        Where a look has already shown that there is none, or a report that it is not so, that is
+        not said again.
+        """
+        if any(text.startswith(("I6:", "I8:", "I14:")) for text in self.broken):
+            return
+        others: set[str] = set()
+        spans = [
+            (span, call.about or {})
+            for span, (call, _) in zip(self._spans, self._calls, strict=True)
+        ]
+        for event in events:
+            if event.action in _STEPS and event.id not in others:
+                about_it = (event.id, pods.get(event.id))
+                known = any(
+                    span.begun <= event.time <= span.ended
+                    and {what.get("container"), what.get("pod")}.intersection(about_it)
+                    for span, what in spans
+                    if what
+                )
+                others.update(() if known else (event.id,))
+        calls = [*(call for call, _ in self._calls), *self._looks]
+        found = orders(calls, self._began, apart=others)
+        self.broken += found.breaches
+        self.undecided += found.undecided
+        self.undecided += [f"I14: {key[:12]}: others worked on it" for key in sorted(others)]
 
     def _left(self) -> list[str]:
         """Returns what is still there after a while: monitors end a moment after containers."""
@@ -261,6 +306,13 @@ def watch(
         watching.finish()
     if watching.broken:
         raise AssertionError("\n".join(watching.broken))
+
+
+def _state(record: "ContainerRecord") -> State:
+    """Returns what a container was when the watch began."""
+    exited = record.state is ContainerStatus.EXITED
+    code = record.exit_code if exited else UNSEEN
+    return State(str(record.state), record.incarnation, code)
 
 
 def _name(verb: Callable[..., object]) -> str:
