@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from podcore.container import Container
     from podcore.model import ContainerInspect, ContainerSummary, Finding, PodInspect
     from podcore.pod import Pod
+    from podcore.records import PodRecord
     from podcore.volumes import Volumes
 
 _CGROUP = r"[a-zA-Z0-9][a-zA-Z0-9_.:@-]*(?:/[a-zA-Z0-9][a-zA-Z0-9_.:@-]*)*"
@@ -246,22 +247,23 @@ class Engine:
         Raises:
             PodcoreError: as ``pod``.
         """
-        from podcore.operations.find import pod as find
         from podcore.operations.status import inspect_containers
 
-        host = self.host
-        return inspect_containers(host, None if pod is None else find(host, pod), infra=infra)
+        return inspect_containers(self.host, self._chosen(pod), infra=infra)
 
     def list_containers(
         self,
         pod: str | None = None,
         infra: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+        *,
+        alive: bool = False,
     ) -> list[ContainerSummary]:
-        """Returns what is most asked of containers, in a third of ``inspect_containers``' time.
+        """Returns what is most asked of containers, in a fourth of ``inspect_containers``' time.
 
         Args:
             pod: name, id or prefix of the pod whose containers to list; default: all.
             infra: infra containers too, each after those of its pod.
+            alive: only those that run, are paused or being stopped: quick, however many are not.
 
         Returns:
             Of one snapshot, pod by pod, both in order of creation; takes no lock.
@@ -269,11 +271,37 @@ class Engine:
         Raises:
             PodcoreError: as ``pod``.
         """
-        from podcore.operations.find import pod as find
         from podcore.operations.listing import list_containers
 
-        host = self.host
-        return list_containers(host, None if pod is None else find(host, pod), infra=infra)
+        return list_containers(self.host, self._chosen(pod), infra=infra, alive=alive)
+
+    def container_ids(
+        self,
+        pod: str | None = None,
+        infra: bool = False,  # noqa: FBT001, FBT002 -- podman's word, given by name
+    ) -> list[str]:
+        """Returns the ids of containers, the oldest first, and reads nothing else of them.
+
+        Args:
+            pod: name, id or prefix of the pod whose containers to list; default: all.
+            infra: infra containers too.
+
+        Returns:
+            Of one snapshot; takes no lock.
+
+        Raises:
+            PodcoreError: as ``pod``.
+        """
+        from podcore.operations.listing import container_ids
+
+        return container_ids(self.host, self._chosen(pod), infra=infra)
+
+    def _chosen(self, pod: str | None) -> PodRecord | None:
+        if pod is None:
+            return None
+        from podcore.operations.find import pod as find
+
+        return find(self.host, pod)
 
     def check(self, repair: bool = False) -> list[Finding]:  # noqa: FBT001, FBT002 -- given by name
         """Looks for damage in the state and for what dead workers left behind.

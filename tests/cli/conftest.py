@@ -31,6 +31,7 @@ from podcore.model import (
 )
 from podcore.report import Outcome, Report, ReportRow
 
+ALIVE = {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
 LIMITS = set(Limits.__dataclass_fields__)
 
 
@@ -316,10 +317,14 @@ class FakeEngine:
         return [pod.inspect() for pod in self.made]
 
     def list_containers(
-        self, pod: str | None = None, infra: bool = False
+        self, pod: str | None = None, infra: bool = False, *, alive: bool = False
     ) -> list[ContainerSummary]:
         pods = self.made if pod is None else [self.pod(pod)]
-        return [member.summary() for one in pods for member in one.members]
+        found = [member.summary() for one in pods for member in one.members]
+        return [line for line in found if not alive or line.state in ALIVE]
+
+    def container_ids(self, pod: str | None = None, infra: bool = False) -> list[str]:
+        return [line.id for line in sorted(self.list_containers(pod), key=lambda row: row.created)]
 
     def container(self, reference: str) -> FakeContainer:
         pod_name, separator, name = reference.partition("/")

@@ -1,14 +1,20 @@
 """Templates, escapes, times and sizes."""
 
 import io
+import json
+import signal
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from podcore.cli import human, output
+from podcore.cli.indenting import indented
 from podcore.cli.progress import Progress
 from podcore.cli.template import Template
 from podcore.errors import InvalidArgumentError
+from podcore.model import ContainerStatus
 
 ROW = {"Id": "1", "Names": ["a", "b"], "State": {"Pid": 7, "Up": True}, "None": None, "N": [1]}
 
@@ -102,6 +108,55 @@ def test_a_table_and_an_error_hold_no_control_characters(capsys):
     out, err = capsys.readouterr()
     assert out == "A\nx\\x1b\\n\\ty\n"
     assert err == "Error: bad \\x1b[31m\n"
+
+
+def test_a_table_is_as_wide_as_its_widest_cells_and_ends_no_line_with_blanks(capsys):
+    output.table(["ID", "NAME"], [["1", "a"], ["", ""], ["333", "é\u00a0{}"]])
+    output.table(["ID", "NAME"], [["", ""], ["1", ""]], heading=False)
+    output.table(["ID"], [], heading=False)
+
+    assert capsys.readouterr().out == "ID   NAME\n1    a\n\n333  é\u00a0{}\n\n1\n"
+
+
+def test_what_a_template_shows_before_it_fails_is_written(capsys):
+    rows = [{"Labels": {"a": "1"}}, {"Labels": {}}]
+
+    with pytest.raises(InvalidArgumentError):
+        output.listing(rows, (), "{{.Labels.a}}")
+
+    assert capsys.readouterr().out == "1\n"
+
+
+def test_a_template_holds_no_control_characters_on_a_terminal(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+
+    output.listing([{"Name": "x\x1b"}, {"Name": "y"}], (), "{{.Name}}")
+
+    assert terminal.text() == "x\\x1b\ny\n"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(st.text(st.characters()), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+@example({"state": ContainerStatus.RUNNING, "signal": signal.SIGTERM, "": [[], {}, ()]})
+def test_json_is_indented_as_the_standard_library_does_it(value):
+    assert indented(value) == json.dumps(value, indent=2)
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {"a": {3}}, [b"x"]])
+def test_what_is_no_json_is_refused(value):
+    with pytest.raises(TypeError):
+        indented(value)
 
 
 @pytest.mark.parametrize(

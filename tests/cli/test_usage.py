@@ -1,5 +1,6 @@
 """What the argument parser refuses (2), what podcore refuses (125), and what help says."""
 
+import io
 import os
 import subprocess
 import sys
@@ -146,13 +147,19 @@ def test_what_ends_a_verb_decides_the_exit_code(problem, code, engine, cli, monk
     assert cli("pod", "ps").code == code
 
 
-def test_a_reader_that_goes_away_is_no_error(engine, cli, monkeypatch):
-    def fail(_text=""):
-        raise output.ClosedOutputError
+class Closed(io.StringIO):
+    """Standard output whose reader is gone."""
 
-    monkeypatch.setattr(output, "line", fail)
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("argv", ["pod ps", "ps", "ps -aq", "ps --json", "ps -a --format {{.Id}}"])
+def test_a_reader_that_goes_away_is_no_error(argv, engine, cli, monkeypatch):
+    engine.with_pod("web", db=())
+    monkeypatch.setattr(sys, "stdout", Closed())
     monkeypatch.setattr(output, "abandon", lambda: None)
-    result = cli("pod", "ps")
+    result = cli(*argv.split())
 
     assert result.code == 141
     assert result.err == ""

@@ -120,5 +120,10 @@ def test_the_inspections_of_all_at_once_say_what_those_of_each_one_do(site):
             assert {name: getattr(line, name) for name in same} == {
                 name: getattr(one, name) for name in same
             }
-    with pytest.raises(NoSuchPodError):
-        engine.list_containers("nope")
+        alive = [line for line in lines if line.state == "running"]
+        assert engine.list_containers(chosen, infra=infra, alive=True) == alive
+        by_age = sorted(lines, key=lambda line: line.created)
+        assert engine.container_ids(chosen, infra=infra) == [line.id for line in by_age]
+    for look in (engine.list_containers, engine.container_ids):
+        with pytest.raises(NoSuchPodError):
+            look("nope")

@@ -12,10 +12,9 @@ from podcore.cli.arguments import (
     duration,
 )
 from podcore.cli.pod_views import exists, show_objects
-from podcore.cli.rows import container_columns, container_row
+from podcore.cli.rows import container_columns, container_rows
 from podcore.cli.selection import FAILED, UsageError, containers
 from podcore.errors import NotFoundError, PodcoreError
-from podcore.names import SHORT
 
 if TYPE_CHECKING:
     from podcore.cli.context import Context
@@ -43,21 +42,32 @@ def configure_list(parser: Parser) -> None:
 def run_list(context: "Context", options: Namespace) -> int:
     """Lists containers."""
     keep = filters.parse(options.filter, filters.CONTAINER)
-    found = context.engine.list_containers(options.pod, infra=options.infra)
-    rows = [row for row in map(container_row, found) if keep(row)]
+    quiet = options.quiet and context.format is None
+    if quiet and _needs_ids_alone(options):
+        ids = context.engine.container_ids(options.pod, infra=options.infra)
+        output.ids(ids[-1:] if options.latest else ids, full=options.no_trunc)
+        return 0
+    # A filter is tried on all of them: one that can't be read shows whatever runs.
+    alive = not (options.all or options.latest or options.filter)
+    found = context.engine.list_containers(options.pod, infra=options.infra, alive=alive)
+    rows = [row for row in container_rows(found) if keep(row)]
     if options.latest:
         rows = sorted(rows, key=_SORT["created"])[-1:]
     elif not options.all and not any(item.startswith("status=") for item in options.filter):
         rows = [row for row in rows if row["State"] in _ALIVE]
     rows.sort(key=_SORT[options.sort])
-    if options.quiet and context.format is None:
-        if rows:
-            length = None if options.no_trunc else SHORT
-            output.line("\n".join(row["Id"][:length] for row in rows))
+    if quiet:
+        output.ids([row["Id"] for row in rows], full=options.no_trunc)
         return 0
     columns = container_columns(full=options.no_trunc)
     output.listing(rows, columns, context.format, heading=not options.noheading)
     return 0
+
+
+def _needs_ids_alone(options: Namespace) -> bool:
+    """Says whether neither the choice nor the order takes more than what ``container_ids`` does."""
+    every = options.all or options.latest
+    return bool(every and not options.filter and options.sort == "created")
 
 
 def configure_logs(parser: Parser) -> None:

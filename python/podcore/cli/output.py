@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TextIO
 
 from podcore.errors import DependencyFailedError, PartialFailureError, PodcoreError
+from podcore.names import SHORT
 
 # C0 but tab and line feed, DEL, and C1.
 _CONTROLS = {
@@ -62,6 +63,26 @@ def line(text: str = "") -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise ClosedOutputError from None
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Writes lines to stdout as they come, and flushes once.
+
+    Raises:
+        ClosedOutputError, OSError: as ``line``.
+    """
+    try:
+        try:
+            sys.stdout.writelines(f"{text}\n" for text in texts)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise ClosedOutputError from None
+
+
+def ids(found: Iterable[str], *, full: bool) -> None:
+    """Writes ids, one on each line, cut to their beginnings unless ``full``."""
+    lines(found if full else [one[:SHORT] for one in found])
 
 
 def data(content: bytes, *, stream: TextIO | None = None, raw: bool = False) -> None:
@@ -126,21 +147,26 @@ def failure(problem: BaseException) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True) -> None:
     """Writes columns that are as wide as they must be."""
-    cells = [[cell.translate(_CELL_CONTROLS) for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     if heading:
         cells.insert(0, list(headings))
     if not cells:
         return
-    widths = [max(len(row[index]) for row in cells) for index in range(len(headings))]
-    for row in cells:
-        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    form = "  ".join(f"{{:<{width}}}" for width in widths).format
+    lines([form(*row).rstrip() for row in cells])
+
+
+def _cell(text: str) -> str:
+    # Nothing that is to be escaped is printable, and nearly all cells are.
+    return text if text.isprintable() else text.translate(_CELL_CONTROLS)
 
 
 def json(value: object) -> None:
     """Writes a value as JSON, in ASCII, so that no byte of it means anything to a terminal."""
-    from json import dumps
+    from podcore.cli.indenting import indented
 
-    line(dumps(value, indent=2))
+    line(indented(value))
 
 
 def listing(
@@ -166,9 +192,8 @@ def listing(
         template = Template(fmt)
         if template.tabular and heading:
             line(template.heading())
-        for row in rows:
-            text = template.render(row)
-            line(escape(text) if is_terminal(sys.stdout) else text)
+        texts = map(template.render, rows)
+        lines(map(escape, texts) if is_terminal(sys.stdout) else texts)
 
 
 def objects(values: Sequence[Mapping[str, Any]], fmt: str | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from podcore.cli import filters, output
 from podcore.cli.arguments import Parser, add_list_options, add_references
 from podcore.cli.output import Column
-from podcore.cli.rows import container_row, pod_columns, pod_row
+from podcore.cli.rows import container_rows, pod_columns, pod_row
 from podcore.cli.selection import FAILED, MISSING, each, pods
 from podcore.errors import AmbiguousReferenceError, NotFoundError, PodcoreError
 
@@ -51,8 +51,7 @@ def run_list(context: "Context", options: Namespace) -> int:
         rows = sorted(rows, key=_SORT["created"])[-1:]
     rows.sort(key=_SORT[options.sort])
     if options.quiet and context.format is None:
-        for row in rows:
-            output.line(row["Id"] if options.no_trunc else row["Id"][:12])
+        output.ids([row["Id"] for row in rows], full=options.no_trunc)
         return 0
     columns = pod_columns(
         full=options.no_trunc,
@@ -113,7 +112,7 @@ def exists(find: Callable[[], object]) -> int:
 
 def run_status(context: "Context", options: Namespace) -> int:
     """Shows the state of each container of a pod."""
-    rows = [container_row(facts) for facts in context.engine.list_containers(options.pod)]
+    rows = container_rows(context.engine.list_containers(options.pod))
     output.listing(rows, _STATUS_COLUMNS, context.format)
     return 0
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from podcore.cli import human
 from podcore.cli.output import Column
+from podcore.names import SHORT
 
 if TYPE_CHECKING:
-    from podcore.model import ContainerSummary, PodInspect
+    from collections.abc import Iterable
 
-SHORT = 12
+    from podcore.model import ContainerSummary, PodInspect
 
 
 def pod_row(facts: "PodInspect") -> dict[str, Any]:
@@ -33,32 +34,35 @@ def pod_row(facts: "PodInspect") -> dict[str, Any]:
     }
 
 
-def container_row(facts: "ContainerSummary") -> dict[str, Any]:
-    """Returns what ``ps --json`` says of a container."""
-    return {
-        "Id": facts.id,
-        "Names": [facts.name],
-        "State": facts.state.value,
-        "Status": _describe(facts),
-        "ExitCode": facts.exit_code,
-        "Reason": facts.reason,
-        "OOMKilled": facts.oom_killed,
-        "Pid": facts.pid or 0,
-        "Pod": facts.pod_id,
-        "PodName": facts.pod_name,
-        "Created": human.rfc3339(facts.created),
-        "CreatedSeconds": facts.created,
-        "StartedAt": human.rfc3339(facts.started),
-        "ExitedAt": human.rfc3339(facts.finished),
-        "Restarts": facts.restarts,
-        "Command": list(facts.command),
-        "Labels": facts.labels,
-        "IsInfra": facts.kind == "infra",
-    }
-
-
-def _describe(facts: "ContainerSummary") -> str:
+def container_rows(found: "Iterable[ContainerSummary]") -> list[dict[str, Any]]:
+    """Returns what ``ps --json`` says of containers."""
     now = time.time()
+    return [
+        {
+            "Id": facts.id,
+            "Names": [facts.name],
+            "State": facts.state.value,
+            "Status": _describe(facts, now),
+            "ExitCode": facts.exit_code,
+            "Reason": facts.reason,
+            "OOMKilled": facts.oom_killed,
+            "Pid": facts.pid or 0,
+            "Pod": facts.pod_id,
+            "PodName": facts.pod_name,
+            "Created": human.rfc3339(facts.created),
+            "CreatedSeconds": facts.created,
+            "StartedAt": human.rfc3339(facts.started),
+            "ExitedAt": human.rfc3339(facts.finished),
+            "Restarts": facts.restarts,
+            "Command": list(facts.command),
+            "Labels": facts.labels,
+            "IsInfra": facts.kind == "infra",
+        }
+        for facts in found
+    ]
+
+
+def _describe(facts: "ContainerSummary", now: float) -> str:
     state = facts.state.value
     if state == "exited":
         code = facts.reason or "unknown" if facts.exit_code is None else str(facts.exit_code)

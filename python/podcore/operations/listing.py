@@ -1,55 +1,74 @@
 """What ``ps`` shows: a line for each container, without reading their specs."""
 
 from podcore.backend import Host
-from podcore.model import ContainerSummary
-from podcore.operations.snapshot import containers, grouped, removed
+from podcore.model import ContainerKind, ContainerStatus, ContainerSummary
+from podcore.operations.snapshot import removed
 from podcore.operations.status import shown_pid, true_records
 from podcore.records import ContainerRecord, PodRecord
+from podcore.store import View
+
+_ALIVE = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
 
 
 def list_containers(
-    host: Host, pod: PodRecord | None = None, *, infra: bool
+    host: Host, pod: PodRecord | None = None, *, infra: bool, alive: bool = False
 ) -> list[ContainerSummary]:
     """Returns a line for each container that ``status.inspect_containers`` would describe.
+
+    Args:
+        host: where they are.
+        pod: None for all.
+        infra: infra containers too, each after those of its pod.
+        alive: only those that run, are paused or being stopped; what is at rest is not even read.
 
     Raises:
         PodRemovedError: the pod is gone.
     """
-    which = None if pod is None else pod.id
+    boot = host.boot_id
     with host.store.read() as view:
-        pods = view.pods() if which is None else [view.pod(which)]
-        rows = view.containers(which, specs=False)
-        commands = view.commands(which)
-    there = [one for one in pods if one is not None]
-    if pod is not None and not there:
+        which = _present(view, pod)
+        stored = view.summaries(which, infra=infra, awake=boot if alive else None)
+        awake = view.containers(which, specs=False, awake=boot)
+    shown = [record for record in awake if infra or record.kind is not ContainerKind.INFRA]
+    now = {record.id: record for record in true_records(host, shown)}
+    lines = [_true(line, now[line.id]) if line.id in now else line for line in stored]
+    return [line for line in lines if line.state in _ALIVE] if alive else lines
+
+
+def container_ids(host: Host, pod: PodRecord | None = None, *, infra: bool) -> list[str]:
+    """Returns the ids of the same containers, the oldest first; nothing else of them is read.
+
+    Raises:
+        PodRemovedError: the pod is gone.
+    """
+    with host.store.read() as view:
+        return view.container_ids(_present(view, pod), infra=infra)
+
+
+def _present(view: View, pod: PodRecord | None) -> str | None:
+    if pod is None:
+        return None
+    if view.pod(pod.id) is None:
         raise removed(pod)
-    chosen = containers(grouped(there, rows), infra=infra)
-    now = true_records(host, [row for _, row in chosen])
-    return [
-        _summary(owner, row, commands.get(row.id, ((), {})))
-        for (owner, _), row in zip(chosen, now, strict=True)
-    ]
+    return pod.id
 
 
-def _summary(
-    pod: PodRecord, now: ContainerRecord, words: tuple[tuple[str, ...], dict[str, str]]
-) -> ContainerSummary:
-    command, labels = words
+def _true(stored: ContainerSummary, now: ContainerRecord) -> ContainerSummary:
     return ContainerSummary(
-        id=now.id,
-        name=now.name,
-        pod_id=pod.id,
-        pod_name=pod.name,
-        kind=now.kind,
+        id=stored.id,
+        name=stored.name,
+        pod_id=stored.pod_id,
+        pod_name=stored.pod_name,
+        kind=stored.kind,
         state=now.state,
         pid=shown_pid(now),
         exit_code=now.exit_code,
         reason=now.reason,
         oom_killed=now.oom_killed,
-        created=now.created,
+        created=stored.created,
         started=now.started,
         finished=now.finished,
         restarts=now.restarts,
-        command=command,
-        labels=labels,
+        command=stored.command,
+        labels=stored.labels,
     )

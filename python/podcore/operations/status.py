@@ -9,6 +9,7 @@ from podcore.backend import Host
 from podcore.errors import PodcoreError
 from podcore.model import (
     ContainerInspect,
+    ContainerKind,
     ContainerSpec,
     ContainerStatus,
     PodInspect,
@@ -16,7 +17,7 @@ from podcore.model import (
     PodStatus,
 )
 from podcore.observe import PATIENCE, truth
-from podcore.operations.snapshot import Snapshot, containers, snapshot, snapshots
+from podcore.operations.snapshot import containers, snapshot, snapshots
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
@@ -95,19 +96,35 @@ def inspect_pod(host: Host, pod: PodRecord) -> PodInspect:
         PodRemovedError: it is gone.
     """
     taken = snapshot(host, pod, specs=False)
-    return _describe_pod(taken, true_records(host, taken.members))
+    now = sorted(true_records(host, taken.members), key=lambda record: record.id)
+    return _describe_pod(
+        taken.pod, tuple(PodMember(record.id, record.name, record.state) for record in now)
+    )
 
 
 def inspect_pods(host: Host) -> list[PodInspect]:
     """Returns all that is known of all pods, as one snapshot has them, in order of creation."""
-    taken = snapshots(host, specs=False)
-    now = iter(true_records(host, [row for one in taken for row in one.members]))
-    return [_describe_pod(one, [next(now) for _ in one.members]) for one in taken]
+    boot = host.boot_id
+    with host.store.read() as view:
+        pods = view.pods()
+        stored = view.members()
+        awake = view.containers(specs=False, awake=boot)
+    members = [record for record in awake if record.kind is not ContainerKind.INFRA]
+    now = {record.id: record.state for record in true_records(host, members)}
+    return [
+        _describe_pod(
+            pod,
+            tuple(
+                PodMember(identifier, name, now.get(identifier, state))
+                for identifier, name, state in sorted(stored.get(pod.id, ()))
+            ),
+        )
+        for pod in pods
+    ]
 
 
-def _describe_pod(taken: Snapshot, now: list[ContainerRecord]) -> PodInspect:
-    row = taken.pod
-    total = PodStatus.ERROR if row.removing else pod_status([record.state for record in now])
+def _describe_pod(row: PodRecord, members: tuple[PodMember, ...]) -> PodInspect:
+    total = PodStatus.ERROR if row.removing else pod_status([one.state for one in members])
     return PodInspect(
         id=row.id,
         name=row.name,
@@ -119,10 +136,7 @@ def _describe_pod(taken: Snapshot, now: list[ContainerRecord]) -> PodInspect:
         cgroup_path=row.cgroup_path,
         infra_container_id=row.infra_id or "",
         limits=row.limits,
-        containers=tuple(
-            PodMember(record.id, record.name, record.state)
-            for record in sorted(now, key=lambda record: record.id)
-        ),
+        containers=members,
     )
 
 

@@ -1,5 +1,6 @@
 """From rows to records and back."""
 
+import functools
 import hashlib
 import json
 import threading
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from podcore.model import ContainerKind, ContainerSpec, ContainerStatus
+from podcore.model import ContainerKind, ContainerSpec, ContainerStatus, ContainerSummary
 from podcore.records import (
     UNREAD,
     ContainerRecord,
@@ -33,6 +34,11 @@ CONTAINER = (
     " c.cgroup_path, s.state, s.incarnation, s.init_pid, s.init_start, s.monitor_pid,"
     " s.monitor_start, s.boot_id, s.exit_code, s.reason, s.oom_killed, s.started, s.finished,"
     " s.restarts, s.intent_verb, s.intent_pid, s.intent_start, s.intent_since, s.limits"
+)
+SUMMARY = (
+    "p.number, c.kind = 'infra', c.id, c.name, c.pod_id, p.name, c.kind, s.state, s.exit_code,"
+    " s.reason, s.oom_killed, c.created, s.started, s.finished, s.restarts,"
+    " json_extract(c.spec, '$.command', '$.labels')"
 )
 STATE = (
     "state, incarnation, init_pid, init_start, monitor_pid, monitor_start, boot_id, exit_code,"
@@ -148,20 +154,76 @@ class Configs:
             self._known.clear()
 
 
-def command_of(row: Row) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Returns the command and the labels of a row of (id, JSON of both, or None for none).
+def summary_of(row: Row) -> ContainerSummary:
+    """Returns what ``ps`` shows of a row of ``SUMMARY``, as it is stored.
 
     Raises:
-        DamagedRowError: it is not what was written.
+        DamagedRowError: it can't be one.
     """
-    identifier, command, labels = row
+    (
+        _,
+        _,
+        identifier,
+        name,
+        pod_id,
+        pod_name,
+        kind,
+        state,
+        exit_code,
+        reason,
+        oom_killed,
+        created,
+        started,
+        finished,
+        restarts,
+        words,
+    ) = row
     try:
-        return (
-            tuple(json.loads(command)) if command is not None else (),
-            dict(json.loads(labels)) if labels is not None else {},
+        command, labels = _words(words)
+        return ContainerSummary(
+            identifier,
+            name,
+            pod_id,
+            pod_name,
+            _KINDS[kind],
+            _STATES[state],
+            None,  # the pid
+            exit_code,
+            reason,
+            bool(oom_killed),
+            created,
+            started,
+            finished,
+            restarts,
+            command,
+            labels.copy(),
         )
-    except (ValueError, TypeError) as error:
-        raise DamagedRowError(f"the spec of container `{identifier}`: {error}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedRowError(f"the row of container `{name}` ({identifier}): {error}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _words(text: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Returns the command and the labels of ``[command, labels]``; nobody may change the labels.
+
+    Most of a crowd have the same ones.
+    """
+    command, labels = json.loads(text)
+    if not isinstance(command, list | None):
+        raise TypeError(f"`{command!r}` is no command")
+    return tuple(command or ()), dict(labels or {})
+
+
+def state_of(identifier: str, state: str) -> ContainerStatus:
+    """Returns the state that a container's row names.
+
+    Raises:
+        DamagedRowError: there is none such.
+    """
+    known = _STATES.get(state)
+    if known is None:
+        raise DamagedRowError(f"the row of container `{identifier}`: `{state}` is no state")
+    return known
 
 
 def spec_text(spec: ContainerSpec) -> tuple[str, str]:

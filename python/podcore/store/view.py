@@ -1,8 +1,9 @@
 """What can be read in one transaction: a consistent snapshot of the database."""
 
 from collections.abc import Collection
+from operator import itemgetter
 
-from podcore.model import ContainerKind
+from podcore.model import ContainerKind, ContainerStatus, ContainerSummary
 from podcore.records import ContainerRecord, Event, PodRecord, VolumeRecord
 from podcore.store import rows
 from podcore.store.connection import Connection
@@ -16,8 +17,19 @@ _CONTAINERS = (
 _EDGES = (
     "SELECT dependency_id, condition, timeout FROM edge WHERE container_id = ? ORDER BY position"
 )
-_COMMANDS = (
-    "SELECT id, json_extract(spec, '$.command'), json_extract(spec, '$.labels') FROM container"
+_SUMMARIES = (
+    f"SELECT {rows.SUMMARY} FROM pod p JOIN container c ON c.pod_id = p.id"  # noqa: S608 -- columns named in rows.py
+    " JOIN container_state s ON s.number = c.number"
+)
+_IDS = "SELECT c.id FROM pod p JOIN container c ON c.pod_id = p.id"
+_MEMBERS = (
+    "SELECT c.pod_id, c.id, c.name, s.state FROM container c JOIN container_state s USING (number)"
+    " WHERE c.kind <> 'infra' ORDER BY c.number"
+)
+# What `observe.at_rest` says no to.
+_AWAKE = (
+    "(s.intent_verb IS NOT NULL OR s.state NOT IN ('configured', 'exited')"
+    " OR s.boot_id NOT IN ('', ?))"
 )
 _ALL_SPECS = "SELECT c.id, c.spec FROM container c"
 _ALL_EDGES = (
@@ -26,6 +38,7 @@ _ALL_EDGES = (
 )
 _MANY = 16
 """So many configurations are read in two statements, fewer in two each."""
+_pod_by_pod = itemgetter(0, 1)
 
 
 class View:
@@ -71,14 +84,19 @@ class View:
         kinds: Collection[ContainerKind] | None = None,
         *,
         specs: bool = True,
+        awake: str | None = None,
     ) -> list[ContainerRecord]:
         """Returns the containers of a pod, or of all, of some kinds or of any.
 
-        Without ``specs`` theirs is ``records.UNREAD``, and so are their dependencies: that is for
-        looks at the states of many, and takes a fourth of the time.
+        Args:
+            pod_id: None for all.
+            kinds: None for any.
+            specs: False leaves theirs, and their dependencies, ``records.UNREAD``: that is for
+                looks at the states of many, and takes a fourth of the time.
+            awake: the id of this boot, for those alone of which more may be true in it than is
+                stored.
         """
-        some = "" if pod_id is None else " WHERE c.pod_id = ?"
-        values = () if pod_id is None else (pod_id,)
+        some, values = _where(pod_id, awake)
         found = self.rows(f"{_CONTAINERS}{some} ORDER BY c.number", *values)
         if specs:
             known = [self._known_config(row) for row in found]
@@ -92,13 +110,42 @@ class View:
             records = [rows.container_of(row, rows.UNREAD_CONFIG) for row in found]
         return [one for one in records if kinds is None or one.kind in kinds]
 
-    def commands(
-        self, pod_id: str | None = None
-    ) -> dict[str, tuple[tuple[str, ...], dict[str, str]]]:
-        """Returns the command and the labels of each container of a pod, or of all, by its id."""
-        some = "" if pod_id is None else " WHERE pod_id = ?"
-        found = self.rows(_COMMANDS + some, *(() if pod_id is None else (pod_id,)))
-        return {row[0]: rows.command_of(row) for row in found}
+    def summaries(
+        self, pod_id: str | None = None, *, infra: bool, awake: str | None = None
+    ) -> list[ContainerSummary]:
+        """Returns what is stored of containers as ``ps`` shows it, without a pid.
+
+        Args:
+            pod_id: None for all.
+            infra: infra containers too.
+            awake: as for ``containers``.
+
+        Returns:
+            Pod by pod, both in order of creation; an infra container after those of its pod.
+        """
+        where, values = _where(pod_id, awake, infra=infra)
+        found = self.rows(f"{_SUMMARIES}{where} ORDER BY c.number", *values)
+        # Nearly in order already: three times as quick as what SQLite would make of it.
+        found.sort(key=_pod_by_pod)
+        return [rows.summary_of(row) for row in found]
+
+    def container_ids(self, pod_id: str | None = None, *, infra: bool) -> list[str]:
+        """Returns the ids of containers, the oldest first; those of an age are ordered as above."""
+        where, values = _where(pod_id, infra=infra)
+        order = "c.created, p.number, c.kind = 'infra', c.number"
+        found = self.rows(f"{_IDS}{where} ORDER BY {order}", *values)
+        return [row[0] for row in found]
+
+    def members(self) -> dict[str, list[tuple[str, str, ContainerStatus]]]:
+        """Returns (id, name, state as stored) of the members of each pod, by the pod's id.
+
+        A pod without any is not there.
+        """
+        found: dict[str, list[tuple[str, str, ContainerStatus]]] = {}
+        for pod_id, identifier, name, state in self.rows(_MEMBERS):
+            known = rows.state_of(identifier, state)
+            found.setdefault(pod_id, []).append((identifier, name, known))
+        return found
 
     def container(self, container_id: str) -> ContainerRecord | None:
         """Returns a container by its full id, None when there is none."""
@@ -197,3 +244,19 @@ class View:
             return config
 
         return [config or read(row) for row, config in zip(found, known, strict=True)]
+
+
+def _where(
+    pod_id: str | None, awake: str | None = None, *, infra: bool = True
+) -> tuple[str, tuple[str, ...]]:
+    """Returns a condition on containers ``c`` and their states ``s``, and its values."""
+    chosen = [
+        (condition, value)
+        for condition, value in (("c.pod_id = ?", pod_id), (_AWAKE, awake))
+        if value is not None
+    ]
+    conditions = [condition for condition, _ in chosen]
+    if not infra:
+        conditions.append("c.kind <> 'infra'")
+    text = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return text, tuple(value for _, value in chosen)
