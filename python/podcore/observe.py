@@ -172,8 +172,12 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
     """
     if at_rest(host, record):
         return record
-    seen = observe(host, record)
     verb = abandoned(host, record.intent)
+    if verb is None and record.intent is not None and record.intent.verb is Verb.CREATE:
+        # Somebody is creating it, or takes back what was created ahead: its process is killed then,
+        # but it has not exited, as it was never started. What it is is what was committed last.
+        return record
+    seen = observe(host, record)
     decision = decide(record.state, verb, seen)
     if decision.state is not ContainerStatus.EXITED or record.state is ContainerStatus.EXITED:
         state = _shown(record, verb, decision.state)

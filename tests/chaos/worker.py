@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from chaos.ground import LIFE
@@ -55,9 +56,25 @@ in front of it. Those that read wait for nobody.
 
 
 class Worker:
-    """Calls verbs until its time is up or it is killed."""
+    """Calls verbs until its time is up or it is killed; belongs to one thread.
 
-    def __init__(self, engine: Engine, rootfs: str, recorder: Recorder, seed: int) -> None:
+    Args:
+        engine: may be shared with others.
+        rootfs: of the containers that it creates.
+        recorder: gets all calls.
+        seed: of what it chooses.
+        pods: the names of the pods that it works on.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        rootfs: str,
+        recorder: Recorder,
+        seed: int,
+        pods: Sequence[str] = PODS,
+    ) -> None:
+        self._pods = pods
         self._engine = engine
         self._rootfs = rootfs
         self._recorder = recorder
@@ -68,7 +85,7 @@ class Worker:
         """Works until a moment of the monotonic clock."""
         while time.monotonic() < until:
             verb = self._random.choices(list(VERBS), list(VERBS.values()))[0]
-            self.call(verb, self._random.choice(PODS))
+            self.call(verb, self._random.choice(self._pods))
 
     def call(self, verb: str, pod: str) -> None:
         """Calls one verb and records how it went."""
@@ -149,8 +166,15 @@ class Worker:
         return [seen_of(truth(host, row)) for row in rows]
 
 
-def work(settings: dict[str, Any], rootfs: str, history: str, slot: int, until: float) -> None:
+def work(
+    settings: dict[str, Any],
+    rootfs: str,
+    history: str,
+    slot: int,
+    until: float,
+    pods: Sequence[str] = PODS,
+) -> None:
     """Is a worker process: opens an engine of its own and works."""
     recorder = Recorder(f"{history}/{slot}.jsonl", slot)
     with Engine(**settings, max_workers=4) as engine:
-        Worker(engine, rootfs, recorder, os.getpid() * 1000 + slot).run(until)
+        Worker(engine, rootfs, recorder, os.getpid() * 1000 + slot, pods).run(until)

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from podcore import errors
+from podcore.kernel import failpoints
 from podcore.lifecycle import course
 from podcore.operations import crew, single
 from podcore.testing import fake_engine
@@ -99,3 +100,29 @@ def test_a_stop_says_what_it_ignored_a_container_for_even_if_it_is_started_then(
 
     assert [(row.outcome, row.reason) for row in report.rows] == [("ignored", "is exited")]
     assert one.status == "running"
+
+
+def test_what_was_created_ahead_is_not_seen_to_have_exited_when_that_is_taken_back(
+    pod, monkeypatch
+):
+    one = pod.container("one")
+    host = pod._engine.host
+    with host.store.read() as view:
+        row = view.container(one.id)
+    single.create(host, row)
+    seen = []
+
+    def look(place):
+        if place.startswith("discard"):
+            seen.append((place, one.status, one.inspect().reason))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoints, "_armed", {})
+        patched.setattr(failpoints, "_pass", look)
+        single.discard(host, row)
+
+    assert seen == [
+        ("discard.after-intent", "created", ""),
+        ("discard.before-commit", "created", ""),
+    ]
+    assert one.status == "configured"

@@ -46,6 +46,10 @@ class Recorder:
         self._worker = worker
         self._calls = 0
 
+    def close(self) -> None:
+        """Closes the file; what was noted stays."""
+        os.close(self._fd)
+
     def invoke(self, verb: str, target: str) -> int:
         """Notes that a call begins, and returns its number."""
         self._calls += 1
