@@ -186,14 +186,12 @@ def test_only_after_a_command_all_processes_of_the_host_are_looked_through(site,
     attempt = pod._engine.host.places.attempt(container.id, 1)
     # No row tells of what the client of a command leaves behind when it is killed.
     argv = ["sh", "-c", "read line", f"{attempt}/pid", container.id]
-    worker = subprocess.Popen(argv, stdin=subprocess.PIPE)
     if left != "nothing":
         os.mkdir(f"{attempt}/exec-0123456789abcdef")
-
-    container.remove()
-
-    if left == "nothing":
-        assert worker.poll() is None
-        worker.kill()
-    assert worker.wait(60) == -signal.SIGKILL
-    worker.stdin.close()
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
+        try:
+            container.remove()
+            assert (worker.poll() is None) is (left == "nothing")
+        finally:
+            worker.kill()
+    assert worker.returncode == -signal.SIGKILL

@@ -198,6 +198,26 @@ def test_a_populated_cgroup_is_not_removed_and_the_error_names_the_processes(
     assert real.procs() == [pid]
 
 
+@pytest.mark.parametrize("inside", ["nothing", "a process", "a process of one hierarchy", "below"])
+def test_only_what_is_empty_in_all_hierarchies_is_removed_as_empty(
+    real: Cgroup, sleeping: Sleeping, inside: str
+) -> None:
+    real.create()
+    if inside == "a process":
+        real.add(sleeping())
+    if inside == "a process of one hierarchy":
+        pid = sleeping()
+        with open(f"{real.directories()[-1]}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(pid))
+    if inside == "below":
+        os.mkdir(f"{real.directories()[-1]}/below")
+    assert real.remove_empty() is (inside == "nothing")
+    assert any(map(os.path.isdir, real.directories())) is (inside != "nothing")
+    real.kill(30)
+    real.remove(30)
+    assert real.remove_empty()
+
+
 def test_a_cgroup_is_removed_right_after_its_last_process_was_killed(
     real: Cgroup, sleeping: Sleeping
 ) -> None:

@@ -381,6 +381,13 @@ class Cgroup:
         if freezer is not None:
             freezer.thaw()
 
+    def remove_empty(self) -> bool:
+        """Removes it from all hierarchies if nothing is in it or below it, and says whether it did.
+
+        Where it did not, it is still there in some of them.
+        """
+        return all(cgroupfs.remove_empty(directory) for directory in self.directories())
+
     def remove(self, timeout: float = 2.0) -> None:
         """Removes it and what is below it from all hierarchies; missing is fine.
 

@@ -106,30 +106,26 @@ def inherit_cpuset(parent: str, child: str) -> None:
                 write(f"{child}/{name}", value)
 
 
-def remove(directory: str) -> bool:
-    """Removes a cgroup's directory and those below; False when something is busy."""
-    # It was in most cases removed by the runtime.
-    if not exists(directory):
-        return True
+def remove_empty(directory: str) -> bool:
+    """Removes a cgroup that has neither processes nor cgroups below; False for one that has."""
     try:
         os.rmdir(directory)
-        return True
     except OSError as error:
         if is_gone(error):
             return True
-        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-            raise
+        if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+            return False
+        raise
+    return True
+
+
+def remove(directory: str) -> bool:
+    """Removes a cgroup's directory and those below; False when something is busy."""
+    # It was in most cases removed by the runtime.
+    if not exists(directory) or remove_empty(directory):
+        return True
     below = tree(directory)
     # Alone and busy: nothing can be done but to wait.
     if len(below) == 1:
         return False
-    for each in reversed(below):
-        try:
-            os.rmdir(each)
-        except OSError as error:
-            if is_gone(error):
-                continue
-            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-                raise
-            return False
-    return True
+    return all(remove_empty(each) for each in reversed(below))

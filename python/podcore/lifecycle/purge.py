@@ -53,11 +53,16 @@ def release(host: Host, record: ContainerRecord) -> None:
         StopTimeoutError: processes are still there.
         OCIRuntimeError: the runtime's state could not be removed.
     """
-    end_rest(host, record)
+    cgroup = host.cgroup(record.cgroup_path)
+    # The quickest look whether somebody is in it.
+    empty = cgroup.remove_empty()
+    if not empty:
+        end_rest(host, record)
     failpoint("purge.after-processes")
     _delete_runtime_state(host, record)
     failpoint("purge.after-runtime")
-    host.cgroup(record.cgroup_path).remove()
+    if not empty:
+        cgroup.remove()
     failpoint("purge.after-cgroup")
     rootfs.release(host.places, record.id)
     give_back(host.places, record)
@@ -132,10 +137,12 @@ def _end_workers(host: Host, record: ContainerRecord, among: list[int] | None) -
     # The monitor is among them; whoever has its pid and lacks its command line is somebody else.
     found = _workers(host, record, among=among)
     _signal(found)
-    # The container's own process may be among them: it bears the runtime's command line until it
-    # executes its command. Where it was frozen before that, no signal ends it until it is thawed.
-    end_rest(host, record)
-    _await_end(record, found)
+    if found:
+        # The container's own process may be among them: it bears the runtime's command line until
+        # it executes its command. Where it was frozen before that, no signal ends it until it is
+        # thawed.
+        end_rest(host, record)
+        _await_end(record, found)
 
 
 def _workers(

@@ -184,6 +184,9 @@ class _FakeCgroup(Cgroup):
     def populated(self) -> bool:
         return bool(self.procs())
 
+    def remove_empty(self) -> bool:
+        return not self.populated()
+
     def kill(self, timeout: float) -> list[int]:
         self.world.kill_below(self.path)
         return []
