@@ -55,7 +55,7 @@ def test_mounts_below_a_path_come_deepest_and_newest_first(monkeypatch: pytest.M
         f"{number} 1 0:1 / {target} rw - tmpfs t rw\n"
         for number, target in enumerate(["/", "/a", "/a/b", "/ab", "/a/c", "/a/b/d", "/a/b"])
     )
-    monkeypatch.setattr(mountinfo, "mounts", lambda: mountinfo.parse(table.encode()))
+    monkeypatch.setattr(mountinfo, "_table", table.encode)
     assert mountinfo.below("/a") == ["/a/b/d", "/a/b", "/a/c", "/a/b", "/a"]
     assert mountinfo.below("/a/") == mountinfo.below("/a")
     assert mountinfo.below("/x") == []

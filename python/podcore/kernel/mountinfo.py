@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
+_PLAIN = re.compile(rb" [-/.\w]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,26 @@ def parse(data: bytes, fstype: str = "") -> list[MountEntry]:
 
 def mounts(proc: str = "/proc", fstype: str = "") -> list[MountEntry]:
     """Returns the mounts of this mount namespace, oldest first; see ``parse``."""
+    return parse(_table(proc), fstype)
+
+
+def _table(proc: str = "/proc") -> bytes:
     with open(f"{proc}/self/mountinfo", "rb", buffering=0) as file:
-        return parse(file.read(), fstype)
+        return file.read()
+
+
+def _at_or_below(path: str) -> list[str]:
+    """Returns the mount points at a path or below it, oldest first.
+
+    A host may have hundreds of mounts of which few are wanted: the others are passed over unread.
+    """
+    data = _table()
+    wanted = b" " + os.fsencode(path)
+    # Blanks and the like are written as octal numbers in the table, what is plain as it is.
+    if _PLAIN.fullmatch(wanted):
+        data = b"\n".join(line for line in data.split(b"\n") if wanted in line)
+    inside = path + "/"
+    return [m.target for m in parse(data) if m.target == path or m.target.startswith(inside)]
 
 
 def below(path: str) -> list[str]:
@@ -71,9 +90,7 @@ def below(path: str) -> list[str]:
     Args:
         path: absolute, without symbolic links.
     """
-    path = path.rstrip("/")
-    inside = path + "/"
-    found = [m.target for m in mounts() if m.target == path or m.target.startswith(inside)]
+    found = _at_or_below(path.rstrip("/"))
     # Newest first among equals, so that what was mounted last comes off first.
     found.reverse()
     return sorted(found, key=lambda target: -target.count("/"))
@@ -81,4 +98,4 @@ def below(path: str) -> list[str]:
 
 def mounted(path: str) -> bool:
     """Says whether something is mounted at exactly that path, absolute and without links."""
-    return any(mount.target == path for mount in mounts())
+    return path in _at_or_below(path)

@@ -24,7 +24,8 @@ def mount_shm(places: Places, pod: PodRecord) -> str | None:
     make_directory(places.pod_run(pod.id))
     target = directory(places, pod.id)
     make_directory(target)
-    if not mounts.mounted(target):
+    # A tmpfs has a device of its own, whatever is below it.
+    if os.lstat(target).st_dev == os.lstat(places.pod_run(pod.id)).st_dev:
         mounts.tmpfs(target, size=SIZE, mode=0o1777)
     return target
 
