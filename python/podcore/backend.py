@@ -5,7 +5,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from podcore._core import LockSession, LockTable
-from podcore.errors import StoreCorruptError
+from podcore.errors import OCIRuntimeError, StoreCorruptError
 from podcore.kernel import host as kernel_host
 from podcore.kernel import process
 from podcore.kernel.cgroup import Cgroup, Hierarchies
@@ -210,11 +210,23 @@ class Host:
             return discovery.default(self.places.runtime_cache, self.boot_id)
         path = discovery.resolve(requested, os.environ)
         # A container keeps its runtime for good, so what is none is refused before that.
-        self.runtime(path)
+        self._known_runtime(path)
         return path
 
     def runtime(self, path: str) -> "OCIRuntime":
-        """Returns the adapter of the OCI runtime at a path; it is made once."""
+        """Returns the adapter of the OCI runtime at a path; it is made once.
+
+        That of a program that is gone, or is no runtime any more, can still remove what it left.
+        """
+        try:
+            return self._known_runtime(path)
+        except OCIRuntimeError as why:
+            from podcore.oci.unknown import Unknown
+
+            # Made anew each time: it may be installed again.
+            return Unknown(path, self.places.runtime_root(os.path.basename(path)), why)
+
+    def _known_runtime(self, path: str) -> "OCIRuntime":
         found = self._runtimes.get(path)
         if found is None:
             from podcore.oci import discovery

@@ -70,6 +70,37 @@ def test_f28_a_container_outlives_the_replacement_of_its_runtime(site, other):
     sound(engine)
 
 
+@pytest.mark.parametrize("other", [None, "true"], ids=["gone", "something else"])
+def test_f28_what_a_runtime_of_another_name_made_is_removed_without_it(site, other):
+    runtime = f"{site.base}/crun-1.8"
+    shutil.copy(shutil.which("crun"), runtime)
+    engine = site.engine(oci_runtime=runtime)
+    pod = new_pod(site, engine=engine)
+    for name in ("runs", "stopped", "started again"):
+        add(site, pod, name.replace(" ", "-"))
+    pod.start()
+    pod.stop(timeout=0)
+    pod.container("runs").start()
+    os.unlink(runtime)
+    if other is not None:
+        shutil.copy(shutil.which(other), runtime)
+    engine = site.engine()  # one that does not know what the program was
+    pod = engine.pod("web")
+
+    assert pod.container("runs").status == "running"
+    with pytest.raises(podcore.OCIRuntimeError, match=r"hint: "):
+        pod.container("stopped").start()
+    with pytest.raises(podcore.OCIRuntimeError, match=r"hint: "):
+        add(site, pod, "new", oci_runtime=runtime)
+    pod.container("stopped").remove()
+    shutil.copy(shutil.which("crun"), runtime)
+    pod.container("started-again").start()
+    pod.container("started-again").stop(timeout=0)
+    os.unlink(runtime)
+    pod.remove(force=True)
+    sound(engine)
+
+
 @pytest.mark.runtimes("runc", "crun")
 def test_f31_what_the_runtime_knows_of_an_unstarted_container_is_told_and_never_adopted(site):
     engine = site.engine()
