@@ -66,9 +66,13 @@ def test_it_changes_nothing(cli, dirs, tmp_path):
         ({"runtime crun": WARNING, "runtime runc": OK, "monitor conmon": OK}, True),
         ({"runtime crun": WARNING, "runtime runc": WARNING, "monitor conmon": OK}, False),
         ({"runtime crun": OK, "runtime runc": OK, "monitor conmon": ERROR}, False),
+        ({"runtime crun": OK, "monitor conmon": OK, "user": ERROR}, False),
+        ({"runtime crun": OK, "monitor conmon": OK, "state directory": ERROR}, False),
+        ({"runtime crun": OK, "monitor conmon": OK, "init catatonit": WARNING}, True),
+        ({"runtime crun": OK, "monitor conmon": OK, "runtime mine": ERROR}, False),
     ],
 )
-def test_one_runtime_and_the_monitor_are_enough(states, well):
+def test_one_runtime_and_the_monitor_are_enough_where_nothing_is_an_error(states, well):
     assert doctor.works([Check(name, state, "") for name, state in states.items()]) is well
 
 
@@ -106,6 +110,25 @@ def test_a_runtime_with_published_holes_is_well_and_has_a_note(cli, dirs, monkey
     assert "CVE-2024-21626 (fixed in 1.1.12); CVE-2025-31133" in checks["runtime runc"]["Note"]
     assert "may have patched it without" in checks["runtime runc"]["Note"]
     assert "note: older than the fixes of CVE-2024-21626" in cli("doctor", *dirs).out
+
+
+def test_who_is_not_root_is_told_so_and_not_that_containers_can_run(cli, dirs, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    result = cli("doctor", *dirs)
+
+    assert result.code == 1
+    assert "only root can run containers" in result.out
+    assert "podcore can't run containers on this host" in result.out
+    assert "chown" not in result.out
+
+
+def test_a_directory_that_can_not_be_made_is_named_with_its_own_option(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_args: False)
+    state = doctor._directory("state directory", "/no/such/state")
+    run = doctor._directory("run directory", "/no/such/run")
+
+    assert (state.state, state.remedy) == (ERROR, "name another with --root")
+    assert (run.state, run.remedy) == (ERROR, "name another with --runroot")
 
 
 @pytest.mark.parametrize(

@@ -196,16 +196,17 @@ def _directory(name: str, path: str) -> Check:
         parent = _existing(path)
         if os.access(parent, os.W_OK):
             return Check(name, OK, f"{path} (made when it is needed)")
-        return Check(
-            name, ERROR, f"{path}: `{parent}` can't be written", "name another with --root"
-        )
+        option = "--runroot" if name == "run directory" else "--root"
+        why = f"{path}: `{parent}` can't be written"
+        return Check(name, ERROR, why, f"name another with {option}")
     except OSError as problem:
         return Check(name, ERROR, f"{path}: {problem.strerror}")
     mode = found.st_mode & 0o7777
     if not os.path.isdir(path) or os.path.islink(path):
         return Check(name, ERROR, f"{path} is no directory", f"rm {path}")
     if found.st_uid != os.geteuid():
-        return Check(name, ERROR, f"{path} belongs to user {found.st_uid}", f"chown root {path}")
+        remedy = f"chown root {path}" if os.geteuid() == 0 else ""
+        return Check(name, ERROR, f"{path} belongs to user {found.st_uid}", remedy)
     if mode & 0o077:
         return Check(name, ERROR, f"{path} is open to others (mode {mode:o})", f"chmod 700 {path}")
     if not os.access(path, os.W_OK):
@@ -290,7 +291,9 @@ def _failed(name: str, problem: Exception, state: str) -> Check:
 
 
 def works(checks: list[Check]) -> bool:
-    """Returns whether containers can run: at least one runtime and the monitor are well."""
+    """Returns whether containers can run: one runtime and the monitor are well, nothing is wrong."""
+    if any(check.state == ERROR for check in checks):
+        return False
     runtimes = [check for check in checks if check.name.startswith("runtime ")]
     monitors = [check for check in checks if check.name.startswith("monitor ")]
     return any(one.state == OK for one in runtimes) and any(one.state == OK for one in monitors)
