@@ -27,6 +27,8 @@ __all__ = [
     "open_beneath",
     "open_in_root",
     "pin_namespaces",
+    "put_files",
+    "remove_tree",
     "set_child_subreaper",
     "unmount",
 ]
@@ -400,6 +402,43 @@ def unmount(target: _Path, *, detach: bool = False) -> None:
 
     Raises:
         OSError: with errno and target; EINVAL when nothing is mounted there, EBUSY when in use.
+    """
+
+def put_files(
+    directory: _Path, contents: Sequence[tuple[str, bytes]], mode: int, *, suffix: str
+) -> None:
+    """Makes some files of a directory be as they are to be; what is right already is left alone.
+
+    Each is put in place as a whole: a reader sees the old one or the new one. A link in the place
+    of one is replaced.
+
+    Args:
+        directory: refused where it is a symbolic link.
+        contents: name and data of each.
+        mode: permission bits of those that are written, whatever the umask.
+        suffix: makes the name of a temporary file out of that of a file, with a dot between them;
+            nobody else may use it at the time. What is left there of an earlier use is replaced.
+
+    Raises:
+        OSError: with errno and the path of the directory or of a file; those before that are in
+            place, and no temporary file is left.
+        ValueError: a name has a NUL in it.
+    """
+
+def remove_tree(parent: _Path, name: _Path) -> None:
+    """Removes a file or a directory with all that is in it; a missing one is fine.
+
+    Symbolic links are removed, never followed, also when something is swapped for one meanwhile. A
+    mount below is not entered (openat2 with RESOLVE_NO_XDEV). The interpreter lock is released;
+    signal handlers run now and then, and one that raises ends the removal.
+
+    Args:
+        parent: the directory in which it is; a link is followed.
+        name: without a slash; neither ``.`` nor ``..``.
+
+    Raises:
+        OSError: with errno and path; EBUSY where something is mounted, ENOTEMPTY where somebody
+            keeps adding files.
     """
 
 def set_child_subreaper(enabled: bool) -> None:

@@ -3,16 +3,19 @@
 // PyO3 hands the arguments of a function over by value.
 #![allow(clippy::needless_pass_by_value)]
 
+use std::ffi::{CString, OsString};
 use std::os::fd::{IntoRawFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::errors::guarded;
-use crate::kernel::{mounts, namespaces, paths, process};
+use crate::kernel::trees::Failure;
+use crate::kernel::{files, mounts, namespaces, paths, process, trees};
 
 /// Returns the `OSError`, of the class that belongs to the errno, about a path.
 pub(super) fn os_error(errno: i32, path: &Path) -> PyErr {
@@ -182,4 +185,67 @@ pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult
 pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
     process::set_child_subreaper(enabled)
         .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
+}
+
+/// Makes some files of a directory be as they are to be, each as a whole.
+#[pyfunction]
+#[pyo3(signature = (directory, contents, mode, *, suffix))]
+pub(super) fn put_files(
+    py: Python<'_>,
+    directory: PathBuf,
+    contents: Vec<(String, Bound<'_, PyBytes>)>,
+    mode: u32,
+    suffix: CString,
+) -> PyResult<()> {
+    let wanted = contents
+        .iter()
+        .map(|(name, data)| {
+            Ok(files::File {
+                name: CString::new(name.as_str())?,
+                data: data.as_bytes(),
+                mode,
+            })
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    guarded(py, || {
+        py.detach(|| files::put(&directory, &wanted, &suffix))
+            .map_err(|(number, errno)| {
+                let path = match number {
+                    Some(number) => directory.join(&contents[number].0),
+                    None => directory.clone(),
+                };
+                os_error(errno.raw_os_error(), &path)
+            })
+    })
+}
+
+/// Removes a file or a directory with all that is in it; a missing one is fine.
+#[pyfunction]
+pub(super) fn remove_tree(py: Python<'_>, parent: PathBuf, name: OsString) -> PyResult<()> {
+    guarded(py, || {
+        py.detach(|| trees::remove(&parent, &name, run_handlers))
+            .map_err(|failure| tree_error(failure, &parent.join(&name)))
+    })
+}
+
+/// Runs the handlers of the signals that have come; one that raises is the error.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is one of a certain lifetime"
+)]
+fn run_handlers() -> PyResult<()> {
+    Python::attach(|py| py.check_signals())
+}
+
+fn tree_error(failure: Failure<PyErr>, path: &Path) -> PyErr {
+    let (errno, text) = match failure {
+        Failure::Stopped(error) => return error,
+        Failure::Refused(errno) => return os_error(errno.raw_os_error(), path),
+        Failure::Growing => (Errno::NOTEMPTY, "something keeps adding files".to_owned()),
+        Failure::Mounted(name) => {
+            let text = format!("`{}` is a mount point", name.to_string_lossy());
+            (Errno::BUSY, text)
+        }
+    };
+    PyOSError::new_err((errno.raw_os_error(), text, path.as_os_str().to_owned()))
 }

@@ -1,0 +1,116 @@
+//! Small files that are put in place whole.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, open, openat, renameat, unlinkat,
+};
+use rustix::io::{Errno, Result, read, write};
+
+/// A file as it is to be.
+pub struct File<'a> {
+    /// In its directory.
+    pub name: CString,
+    /// All of what it has.
+    pub data: &'a [u8],
+    /// Permission bits, whatever the umask.
+    pub mode: u32,
+}
+
+/// Makes some files of a directory be as they are to be; what is right already is left alone.
+///
+/// A reader sees the old one or the new one, never a part. Neither the directory nor a file may be
+/// a link: the one is refused, the other replaced. `suffix` makes the name of a temporary file,
+/// which nobody else uses; a leftover there is replaced.
+///
+/// After a failure, the number of the file that it is about comes with it.
+pub fn put(
+    directory: &Path,
+    files: &[File<'_>],
+    suffix: &CStr,
+) -> std::result::Result<(), (Option<usize>, Errno)> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = open(directory, flags, Mode::empty()).map_err(|errno| (None, errno))?;
+    let mut buffer = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        if is_right(directory.as_fd(), file, &mut buffer) {
+            continue;
+        }
+        let temporary = [file.name.as_bytes(), b".", suffix.to_bytes()].concat();
+        CString::new(temporary)
+            .map_err(|_| Errno::INVAL)
+            .and_then(|temporary| replace(directory.as_fd(), file, &temporary))
+            .map_err(|errno| (Some(number), errno))?;
+    }
+    Ok(())
+}
+
+/// Whether a file is there as it is to be; what can't be read is not.
+fn is_right(directory: BorrowedFd<'_>, file: &File<'_>, buffer: &mut Vec<u8>) -> bool {
+    // NONBLOCK: opening a FIFO that nobody writes to would hang.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(there) = openat(directory, &file.name, flags, Mode::empty()) else {
+        return false;
+    };
+    let Ok(status) = fstat(&there) else {
+        return false;
+    };
+    let length = file.data.len();
+    if !FileType::from_raw_mode(status.st_mode).is_file()
+        || usize::try_from(status.st_size) != Ok(length)
+    {
+        return false;
+    }
+    buffer.resize(length, 0);
+    let mut filled = 0;
+    while filled < length {
+        match read(&there, &mut buffer[filled..]) {
+            Ok(0) => return false,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+    buffer.as_slice() == file.data
+}
+
+fn replace(directory: BorrowedFd<'_>, file: &File<'_>, temporary: &CStr) -> Result<()> {
+    let made = create(directory, temporary, file.mode)?;
+    let done = fill(&made, file).and_then(|()| {
+        drop(made);
+        renameat(directory, temporary, directory, &file.name)
+    });
+    if done.is_err() {
+        // The first error is the one that tells.
+        let _ = unlinkat(directory, temporary, AtFlags::empty());
+    }
+    done
+}
+
+fn create(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(directory, name, flags, Mode::from(mode)) {
+        Err(Errno::EXIST) => {
+            unlinkat(directory, name, AtFlags::empty())?;
+            openat(directory, name, flags, Mode::from(mode))
+        }
+        other => other,
+    }
+}
+
+fn fill(made: &OwnedFd, file: &File<'_>) -> Result<()> {
+    let mut left = file.data;
+    while !left.is_empty() {
+        match write(made, left) {
+            Ok(count) => left = &left[count..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if file.mode & !0o700 != 0 {
+        fchmod(made, Mode::from(file.mode))?; // opening it obeyed the umask
+    }
+    Ok(())
+}
