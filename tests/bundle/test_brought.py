@@ -40,7 +40,7 @@ def test_only_where_things_are_is_changed(brought, request_for, tmp_path):
         {"destination": "/proc", "type": "proc", "source": "proc"},
     ]
     path = brought(json.dumps(config))
-    found = bundle.write(request_for(bundle=path))
+    found = bundle.digest(bundle.write(request_for(bundle=path)))
     written = bundle.load(f"{tmp_path}/config.json")
     config["root"]["path"] = f"{path}/rootfs"
     config["mounts"][0]["source"] = f"{path}/data"

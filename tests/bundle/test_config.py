@@ -60,7 +60,7 @@ def test_equal_requests_give_equal_bytes(request_for):
 
 def test_what_is_written_is_hashed_private_and_complete(request_for, tmp_path):
     request = request_for()
-    found = bundle.write(request)
+    found = bundle.digest(bundle.write(request))
     path = tmp_path / "config.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text()) == bundle.build(request)
@@ -68,13 +68,13 @@ def test_what_is_written_is_hashed_private_and_complete(request_for, tmp_path):
     assert os.listdir(tmp_path) == ["config.json"]
     path.write_text(path.read_text() + " ")
     assert not bundle.verify(str(tmp_path), found)
-    assert bundle.write(request) == found
+    assert bundle.digest(bundle.write(request)) == found
     assert bundle.verify(str(tmp_path), found)
 
 
 @pytest.mark.parametrize("replace", ["missing", "link", "fifo"])
 def test_verify_says_no_to_what_is_no_file(request_for, tmp_path, replace):
-    found = bundle.write(request_for())
+    found = bundle.digest(bundle.write(request_for()))
     path = tmp_path / "config.json"
     path.rename(tmp_path / "moved")
     if replace == "link":

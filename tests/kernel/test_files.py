@@ -1,5 +1,6 @@
 """Files can't be swapped, blocked or seen halfway."""
 
+import contextlib
 import itertools
 import os
 import socket
@@ -173,19 +174,83 @@ def test_a_missing_parent_is_made_too(tmp_path: Path) -> None:
         files.make_below(f"{tmp_path}/missing/parent", f"{tmp_path}/missing/parent/child")
 
 
-def test_a_file_is_written_anew_only_when_it_changes(tmp_path: Path) -> None:
+def test_a_file_is_put_in_place_anew_only_when_it_changes(tmp_path: Path) -> None:
     path = f"{tmp_path}/file"
-    files.write_if_changed(path, b"one")
+    files.put(str(tmp_path), {"file": b"one"})
     first = os.stat(path).st_ino
-    files.write_if_changed(path, b"one")
+    files.put(str(tmp_path), {"file": b"one"})
     assert os.stat(path).st_ino == first
-    for data in (b"two", b"longer", b""):
-        files.write_if_changed(path, data)
+    for data in (b"two", b"longer", b"", bytes(100_000)):
+        files.put(str(tmp_path), {"file": data})
         assert contents(path) == data
-    os.unlink(path)
-    os.symlink("/etc/hosts", path)
-    files.write_if_changed(path, b"mine")
-    assert not os.path.islink(path)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_files_are_put_in_place_with_their_mode_whatever_the_umask(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        files.put(str(tmp_path), {"a": b"1", "b": b"2"}, 0o644)
+        files.put(str(tmp_path), {"c": b"3"})
+    finally:
+        os.umask(old)
+    modes = {name: stat.S_IMODE(os.stat(f"{tmp_path}/{name}").st_mode) for name in "abc"}
+    assert modes == {"a": 0o644, "b": 0o644, "c": 0o600}
+    assert [contents(f"{tmp_path}/{name}") for name in "abc"] == [b"1", b"2", b"3"]
+
+
+def test_what_is_no_regular_file_is_replaced_unread(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "canary").write_text("same")
+    os.symlink("../canary", f"{tmp_path}/there/link")
+    os.mkfifo(f"{tmp_path}/there/fifo")
+    files.put(f"{tmp_path}/there", {"link": b"same", "fifo": b""})
+    for name, data in {"link": b"same", "fifo": b""}.items():
+        assert stat.S_ISREG(os.lstat(f"{tmp_path}/there/{name}").st_mode)
+        assert contents(f"{tmp_path}/there/{name}") == data
+    assert (tmp_path / "canary").read_text() == "same"
+
+
+def test_nothing_is_put_through_a_link_into_another_directory(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    os.symlink("theirs", f"{tmp_path}/link")
+    with pytest.raises(NotADirectoryError) as caught:
+        files.put(f"{tmp_path}/link", {"file": b"x"})
+    assert caught.value.filename == f"{tmp_path}/link"
+    assert os.listdir(f"{tmp_path}/theirs") == []
+    with pytest.raises(FileNotFoundError):
+        files.put(f"{tmp_path}/missing", {"file": b"x"})
+
+
+def test_a_file_that_can_not_be_put_in_place_leaves_nothing_else(tmp_path: Path) -> None:
+    os.mkdir(f"{tmp_path}/b")
+    with pytest.raises(IsADirectoryError) as caught:
+        files.put(str(tmp_path), {"a": b"1", "b": b"2", "c": b"3"})
+    assert caught.value.filename == f"{tmp_path}/b"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.integration
+def test_a_full_disk_leaves_files_as_they_were(root: None, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    try:
+        files.put(str(tmp_path), {"a": b"old", "b": b"old"})
+        with pytest.raises(ResourceExhaustedError, match="no space or inodes left") as caught:
+            files.put(str(tmp_path), {"a": b"new", "b": bytes(1 << 20)})
+        assert f"{tmp_path}/b" in str(caught.value)
+        assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+        assert [contents(f"{tmp_path}/{name}") for name in "ab"] == [b"new", b"old"]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_leftover_of_a_killed_putter_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_serial", itertools.count(7))
+    os.symlink("nowhere", f"{tmp_path}/file.{os.getpid()}.7.tmp")
+    files.put(str(tmp_path), {"file": b"x"})
+    assert os.listdir(tmp_path) == ["file"]
+    assert contents(f"{tmp_path}/file") == b"x"
 
 
 def test_a_tree_is_removed_with_everything_in_it(tmp_path: Path) -> None:
@@ -226,6 +291,38 @@ def test_a_tree_deeper_than_a_path_can_be_long_is_removed(tmp_path: Path) -> Non
     files.remove_tree(f"{tmp_path}/directory")
     assert os.listdir(tmp_path) == []
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_directory_that_is_swapped_for_a_link_meanwhile_is_not_entered(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "canary").touch()
+    (tmp_path / "aside").mkdir()
+    tree, inside = f"{tmp_path}/tree", f"{tmp_path}/tree/inside"
+    done = threading.Event()
+
+    def swap() -> None:
+        for number in itertools.count():
+            if done.is_set():
+                return
+            with contextlib.suppress(OSError):
+                os.rename(inside, f"{tmp_path}/aside/{number}")
+                os.symlink("../kept", inside)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        for _ in range(500):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(tree)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(inside)
+            # Who keeps on adding may win, but nobody is led out of the tree.
+            with contextlib.suppress(OSError):
+                files.remove_tree(tree)
+    finally:
+        done.set()
+        swapper.join()
+    assert os.listdir(f"{tmp_path}/kept") == ["canary"]
 
 
 @pytest.mark.integration

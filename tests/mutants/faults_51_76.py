@@ -263,7 +263,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "python/podcore/lifecycle/home.py",
         "os.lstat(path)",
         "os.stat(path)",
-        "faults/test_input.py::test_f69_links_in_a_containers_home_lead_nobody_out[crun-etc]",
+        "faults/test_input.py::test_f69_links_in_a_containers_home_lead_nobody_out[crun-upper]",
         "the refusal of links as directories of a container",
     ),
     Mutant(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from podcore.bundle.etc import write_etc
 from podcore.bundle.process import process_for_exec
 from podcore.bundle.request import BundleRequest
-from podcore.bundle.writing import build, load, verify, write
+from podcore.bundle.writing import build, digest, load, verify, write
 
 if TYPE_CHECKING:
     from podcore.bundle.audit import Delta, Severity, deltas, security
@@ -16,6 +16,7 @@ __all__ = [
     "Severity",
     "build",
     "deltas",
+    "digest",
     "load",
     "process_for_exec",
     "security",

@@ -108,13 +108,13 @@ def _lines(rootfs: str, file: str) -> list[str]:
     try:
         root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise _unreadable(rootfs, "", error) from None
+        raise unreadable(rootfs, error) from None
     try:
         descriptor = open_in_root(root, f"etc/{file}", _FLAGS, mode=0)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise _unreadable(rootfs, f"/etc/{file} of ", error) from None
+        raise unreadable(rootfs, error, f"/etc/{file} of ") from None
     finally:
         os.close(root)
     try:
@@ -122,13 +122,14 @@ def _lines(rootfs: str, file: str) -> list[str]:
         size = os.fstat(descriptor).st_size
         data = os.read(descriptor, min(size, _FILE_MAX)) if size else b""
     except OSError as error:
-        raise _unreadable(rootfs, f"/etc/{file} of ", error) from None
+        raise unreadable(rootfs, error, f"/etc/{file} of ") from None
     finally:
         os.close(descriptor)
     return data.decode("utf-8", "replace").splitlines()
 
 
-def _unreadable(rootfs: str, part: str, error: OSError) -> InvalidArgumentError:
+def unreadable(rootfs: str, error: OSError, part: str = "") -> InvalidArgumentError:
+    """Returns the error that says that a root file system, or a ``part`` of it, can't be read."""
     return InvalidArgumentError(
         f"{part}the root file system `{rootfs}` can't be read: {error.strerror}"
     )

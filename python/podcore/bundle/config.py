@@ -1,15 +1,16 @@
 """A container's config.json (OCI runtime-spec 1.0.2), made from its spec."""
 
-import json
 import os
 import stat
 from functools import cache
 from typing import Any
 
 from podcore.bundle import hardening, seccomp
-from podcore.bundle.mounts import build_mounts, propagation
-from podcore.bundle.process import build_process
+from podcore.bundle.accounts import unreadable
+from podcore.bundle.mounts import propagation, render_mounts
+from podcore.bundle.process import render_process
 from podcore.bundle.request import BundleRequest
+from podcore.bundle.text import encode, extended
 from podcore.errors import UnsupportedError
 from podcore.model import Profile, RootfsMode
 from podcore.specs.container import UNCONFINED
@@ -17,9 +18,8 @@ from podcore.specs.namespaces import KINDS
 
 OCI_VERSION = "1.0.2"
 _PING = "net.ipv4.ping_group_range"
-# Made once: `json.dumps` makes an encoder for every call that is not the plainest.
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _NAMESPACE_TYPES = {"net": "network"}
+_READ_ONLY = encode(hardening.READ_ONLY)
 
 
 def render(request: BundleRequest) -> str:
@@ -30,40 +30,42 @@ def render(request: BundleRequest) -> str:
             changed for the worse.
         UnsupportedError: the host lacks something that the spec asks for.
     """
-    text = _encode(_without_seccomp(request))
-    spec = request.spec
-    if spec.seccomp_profile == UNCONFINED:
-        return text
-    filtered = seccomp.fragment(
-        spec.seccomp_profile,
-        tuple(spec.seccomp_architectures),
-        hardening.capabilities_of(spec),
-    )
-    # The fragment is 8 KB that rarely change: put in as text behind the last key of `linux`, which
-    # is the last key of all.
-    return f'{text[:-2]},"seccomp":{filtered}}}}}'
-
-
-def _without_seccomp(request: BundleRequest) -> dict[str, Any]:
     spec = request.spec
     strict = spec.profile is Profile.STRICT
     read_only = request.readonly or spec.read_only or strict or spec.rootfs_mode is RootfsMode.RO
-    config: dict[str, Any] = {
-        "ociVersion": OCI_VERSION,
-        "process": build_process(request),
-        # Without links: runc refuses a root file system behind one.
-        "root": {"path": os.path.realpath(request.rootfs), "readonly": read_only},
+    path = encode(_without_links(request.rootfs))
+    config = {
+        "ociVersion": f'"{OCI_VERSION}"',
+        "process": render_process(request),
+        "root": f'{{"path":{path},"readonly":{encode(read_only)}}}',
+        "mounts": render_mounts(request),
+        "linux": _linux(request, strict=strict),
     }
     if _new(request, "uts"):
-        config["hostname"] = request.hostname
-    config["mounts"] = build_mounts(request)
+        config["hostname"] = encode(request.hostname)
     if spec.annotations:
-        config["annotations"] = dict(sorted(spec.annotations.items()))
-    config["linux"] = _linux(request, strict=strict)
-    return config
+        config["annotations"] = encode(dict(sorted(spec.annotations.items())))
+    return "{" + ",".join([f'"{name}":{text}' for name, text in config.items()]) + "}"
 
 
-def _linux(request: BundleRequest, *, strict: bool) -> dict[str, Any]:
+def _without_links(rootfs: str) -> str:
+    """Returns the path that leads to a root file system through no link: runc refuses others.
+
+    Raises:
+        InvalidArgumentError: it can't be opened.
+    """
+    try:
+        root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise unreadable(rootfs, error) from None
+    try:
+        # The kernel knows; looking at each part of the path takes a system call for each.
+        return os.readlink(f"/proc/self/fd/{root}")
+    finally:
+        os.close(root)
+
+
+def _linux(request: BundleRequest, *, strict: bool) -> str:
     spec = request.spec
     linux: dict[str, Any] = {"namespaces": _namespaces(request, strict=strict)}
     if strict:
@@ -85,9 +87,19 @@ def _linux(request: BundleRequest, *, strict: bool) -> dict[str, Any]:
         linux["sysctl"] = sysctls
     if found := propagation(spec.mounts):
         linux["rootfsPropagation"] = found
-    linux["maskedPaths"] = list(hardening.masked_paths())
-    linux["readonlyPaths"] = list(hardening.READ_ONLY)
-    return linux
+    members = {"maskedPaths": _masked_paths(), "readonlyPaths": _READ_ONLY}
+    if spec.seccomp_profile != UNCONFINED:
+        members["seccomp"] = seccomp.fragment(
+            spec.seccomp_profile,
+            tuple(spec.seccomp_architectures),
+            hardening.capabilities_of(spec),
+        )
+    return extended(encode(linux), **members)
+
+
+@cache
+def _masked_paths() -> str:
+    return encode(hardening.masked_paths())
 
 
 def _namespaces(request: BundleRequest, *, strict: bool) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """/etc/hosts, /etc/hostname and /etc/resolv.conf of a container."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -53,20 +54,15 @@ def write_etc(
         "hostname": f"{hostname}\n",
         "resolv.conf": _host_name_servers() if host_network else _NO_NETWORK,
     }
-    overlay = spec.rootfs_mode is RootfsMode.OVERLAY
-    mounted = [mount.target for mount in spec.mounts]
-    written = []
-    for name, text in contents.items():
-        target = f"/etc/{name}"
-        if values.within(target, *mounted):
-            continue
-        if not overlay and not _exists(rootfs, target):
-            continue
-        source = f"{directory}/{name}"
+    wanted = list(contents)
+    if mounted := [mount.target for mount in spec.mounts]:
+        wanted = [name for name in wanted if not values.within(f"/etc/{name}", *mounted)]
+    if spec.rootfs_mode is not RootfsMode.OVERLAY:
+        wanted = _existing(rootfs, wanted)
+    if wanted:
         # 0644: also those inside who are not root must be able to read it.
-        files.write_if_changed(source, text.encode(), 0o644)
-        written.append((source, target))
-    return written
+        files.put(directory, {name: contents[name].encode() for name in wanted}, 0o644)
+    return [(f"{directory}/{name}", f"/etc/{name}") for name in wanted]
 
 
 def _host_name_servers() -> str:
@@ -78,12 +74,15 @@ def _host_name_servers() -> str:
         return ""
 
 
-def _exists(rootfs: str, target: str) -> bool:
+def _existing(rootfs: str, names: Sequence[str]) -> list[str]:
+    """Returns those files of /etc that a root file system has, as seen from inside."""
+    found = []
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.close(open_in_root(root, target.lstrip("/"), os.O_PATH | os.O_CLOEXEC, mode=0))
-    except OSError:
-        return False
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.close(open_in_root(root, f"etc/{name}", os.O_PATH | os.O_CLOEXEC, mode=0))
+                found.append(name)
     finally:
         os.close(root)
-    return True
+    return found

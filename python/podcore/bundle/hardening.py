@@ -78,9 +78,10 @@ def ulimits(wanted: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
 
 
 def _capped(name: str, soft: int, hard: int) -> tuple[int, int]:
-    own = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
-    if own == resource.RLIM_INFINITY or _may_raise():
-        own = _INFINITY
+    own = _INFINITY
+    if not _may_raise():
+        own = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
+        own = _INFINITY if own == resource.RLIM_INFINITY else own
     hard = min(_INFINITY if hard == UNLIMITED else hard, own)
     return min(_INFINITY if soft == UNLIMITED else soft, hard), hard
 

@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from podcore.bundle.request import BundleRequest
+from podcore.bundle.text import encode, extended
 from podcore.errors import InvalidArgumentError, UnsupportedError
 from podcore.model import Mount
 from podcore.specs import values
@@ -24,8 +25,8 @@ _SHM_SIZE = 65536 * 1024
 _SAFE = ["nosuid", "noexec", "nodev"]
 
 
-def build_mounts(request: BundleRequest) -> list[dict[str, Any]]:
-    """Returns all mounts in the order in which the runtime makes them.
+def render_mounts(request: BundleRequest) -> str:
+    """Returns all mounts in the order in which the runtime makes them, as text.
 
     Raises:
         InvalidArgumentError: a volume is not known.
@@ -35,15 +36,16 @@ def build_mounts(request: BundleRequest) -> list[dict[str, Any]]:
     # Parents first, or a mount would hide the one below it.
     own.sort(key=lambda mount: mount["destination"].count("/"))
     targets = [mount["destination"] for mount in own]
-    mounts = [mount for mount in _system(request) if mount["destination"] not in targets]
+    texts = [text for target, text in _system(_shm_source(request)) if target not in targets]
     if request.spec.init:
-        mounts.append(_bind(init_program(), INIT_TARGET, ["nosuid", "nodev", "ro"]))
-    mounts += [
-        _bind(source, target, ["nosuid", "nodev", *(["ro"] if request.readonly else [])])
+        texts.append(encode(_bind(init_program(), INIT_TARGET, ["nosuid", "nodev", "ro"])))
+    texts += [
+        extended(_file(target, request.readonly), source=encode(source))
         for source, target in request.extra_mounts
         if not values.within(target, *targets)
     ]
-    return mounts + own
+    texts += map(encode, own)
+    return f"[{','.join(texts)}]"
 
 
 def propagation(mounts: Sequence[Mount]) -> str | None:
@@ -67,25 +69,31 @@ def init_program() -> str:
     raise UnsupportedError("`catatonit` is not installed\nhint: apt-get install catatonit")
 
 
-def _system(request: BundleRequest) -> list[dict[str, Any]]:
+@lru_cache(maxsize=64)
+def _system(shm: str | None) -> list[tuple[str, str]]:
+    """Returns the kernel's file systems, by target; they are the same for most containers."""
     pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
-    return [
+    mounts = [
         _mount("proc", "proc", "/proc", _SAFE),
         _mount(
             "tmpfs", "tmpfs", "/dev", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]
         ),
         _mount("devpts", "devpts", "/dev/pts", pts),
-        _shm(request),
+        _shm(shm),
         _mount("mqueue", "mqueue", "/dev/mqueue", _SAFE),
         _mount("sysfs", "sysfs", "/sys", [*_SAFE, "ro"]),
         _mount("cgroup", "cgroup", "/sys/fs/cgroup", [*_SAFE, "relatime", "ro"]),
     ]
+    return [(mount["destination"], encode(mount)) for mount in mounts]
 
 
-def _shm(request: BundleRequest) -> dict[str, Any]:
-    source = request.shm_path
-    if source is None and "ipc" not in request.namespaces:
-        source = _SHM  # the host's, which goes with its ipc namespace
+def _shm_source(request: BundleRequest) -> str | None:
+    if request.shm_path is None and "ipc" not in request.namespaces:
+        return _SHM  # the host's, which goes with its ipc namespace
+    return request.shm_path
+
+
+def _shm(source: str | None) -> dict[str, Any]:
     if source is not None:
         return _bind(source, _SHM, _SAFE)
     options = [*_SAFE, "mode=1777", f"size={_SHM_SIZE}"]
@@ -120,6 +128,13 @@ def _recursive_read_only() -> bool:
     # mount_setattr(2) of Linux 5.12: without it what is mounted below stays writable.
     match = re.match(r"([0-9]+)\.([0-9]+)", os.uname().release)
     return match is not None and (int(match[1]), int(match[2])) >= (5, 12)
+
+
+@lru_cache(maxsize=64)
+def _file(target: str, read_only: bool) -> str:  # noqa: FBT001 - private
+    """Returns the mount of a file of podcore's but for its source."""
+    options = ["bind", "rprivate", "nosuid", "nodev", *(["ro"] if read_only else [])]
+    return encode({"destination": target, "type": "bind", "options": options})
 
 
 def _bind(source: str, target: str, options: list[str]) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """``process`` of config.json: for a container's own command, and for one that is exec'ed."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from podcore.bundle import hardening
 from podcore.bundle.accounts import Account, find_account
 from podcore.bundle.mounts import INIT_TARGET
 from podcore.bundle.request import BundleRequest
+from podcore.bundle.text import encode, extended
 from podcore.specs import process as checks
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def build_process(request: BundleRequest) -> dict[str, Any]:
-    """Returns ``process`` for a container's command.
+def render_process(request: BundleRequest) -> str:
+    """Returns ``process`` for a container's command, as text.
 
     Raises:
         InvalidArgumentError: the rootfs does not know the user or a group, or an env file has
@@ -37,13 +39,18 @@ def build_process(request: BundleRequest) -> dict[str, Any]:
         "args": command,
         "env": [f"{name}={value}" for name, value in environment.items()],
         "cwd": spec.cwd,
-        "capabilities": hardening.capability_sets(hardening.capabilities_of(spec)),
         "rlimits": hardening.ulimits(spec.ulimits),
         "noNewPrivileges": spec.no_new_privileges,
     }
     if spec.oom_score_adj is not None:
         process["oomScoreAdj"] = spec.oom_score_adj
-    return process
+    held = _capability_sets(hardening.capabilities_of(spec))
+    return extended(encode(process), capabilities=held)
+
+
+@lru_cache(maxsize=64)
+def _capability_sets(held: tuple[str, ...]) -> str:
+    return encode(hardening.capability_sets(held))
 
 
 def process_for_exec(

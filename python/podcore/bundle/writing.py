@@ -18,14 +18,14 @@ def build(request: BundleRequest) -> dict[str, Any]:
     return config
 
 
-def write(request: BundleRequest) -> str:
+def write(request: BundleRequest) -> bytes:
     """Writes config.json, as a whole or not at all, mode 0600; one that is right already stays.
 
     What a user brings is copied, and the runtime gets the copy: it can't change any more between
     check and use.
 
     Returns:
-        The SHA-256 of what was written, in hexadecimal digits.
+        What was written.
 
     Raises:
         InvalidArgumentError: the rootfs does not know the user; the user's bundle is malformed.
@@ -34,17 +34,22 @@ def write(request: BundleRequest) -> str:
     """
     data = _text(request)
     # A restart mostly finds what it would write; replacing a file costs a flush on ext4.
-    files.write_if_changed(f"{request.directory}/{documents.CONFIG}", data)
+    files.put(request.directory, {documents.CONFIG: data})
+    return data
+
+
+def digest(data: bytes) -> str:
+    """Returns the SHA-256 of what ``write`` wrote, in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def verify(directory: str, expected: str) -> bool:
-    """Returns whether the config.json there still is what ``write`` wrote."""
+    """Returns whether the config.json there still is what ``write`` wrote, by its digest."""
     try:
         data = files.read_capped(f"{directory}/{documents.CONFIG}", documents.SIZE_MAX)
     except (OSError, ValueError):
         return False
-    return hashlib.sha256(data).hexdigest() == expected
+    return digest(data) == expected
 
 
 def load(path: str, cap: int = documents.SIZE_MAX) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from podcore.bundle import BundleRequest, verify, write
+from podcore.bundle import BundleRequest, digest, verify, write
 from podcore.errors import ContainerStateError
 from podcore.kernel.files import read_capped, write_atomic
 from podcore.names import short
@@ -34,7 +34,7 @@ def keep(places: Places, record: ContainerRecord) -> None:
             namespaces={},
         )
     )
-    write_atomic(_hash_path(places, record.id), written.encode(), durable=True)
+    write_atomic(_hash_path(places, record.id), digest(written).encode(), durable=True)
 
 
 def check(places: Places, record: ContainerRecord) -> str:
