@@ -176,19 +176,30 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
     if verb is None and record.intent is not None and record.intent.verb is Verb.CREATE:
         # Somebody is creating it, or takes back what was created ahead: its process is killed then,
         # but it has not exited, as it was never started. What it is is what was committed last.
-        return record
+        return _shown(record, record.state)
     seen = observe(host, record)
     decision = decide(record.state, verb, seen)
     if decision.state is not ContainerStatus.EXITED or record.state is ContainerStatus.EXITED:
-        state = _shown(record, verb, decision.state)
-        return record if state is record.state else record.but(state=state)
+        return _shown(record, _stopping(record, verb, decision.state))
     reason = decision.reason
     if Action.WAIT_FOR_EXIT in decision.actions and not wait_for_exit(host, record, patience):
-        return record.but(state=ContainerStatus.STOPPING)
+        return _shown(record, ContainerStatus.STOPPING)
     return with_exit(host, record, reason)
 
 
-def _shown(record: ContainerRecord, verb: Verb | None, state: ContainerStatus) -> ContainerStatus:
+def _shown(record: ContainerRecord, state: ContainerStatus) -> ContainerRecord:
+    """Returns the record in a state that is seen; how it ended the last time is of no matter then.
+
+    That stays in the row until its start is committed.
+    """
+    if record.exit_code is not None and (state in _LIVE or state is ContainerStatus.CREATED):
+        return record.but(state=state, exit_code=None, reason="", oom_killed=False)
+    return record if state is record.state else record.but(state=state)
+
+
+def _stopping(
+    record: ContainerRecord, verb: Verb | None, state: ContainerStatus
+) -> ContainerStatus:
     """Returns STOPPING for a running container while the one who stops it lives."""
     stopped = record.intent is not None and record.intent.verb is Verb.STOP and verb is None
     if stopped and state is ContainerStatus.RUNNING:

@@ -3,13 +3,14 @@
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 
 import pytest
 
 from podcore import errors
 from podcore.kernel import failpoints
 from podcore.lifecycle import course
-from podcore.operations import crew, single
+from podcore.operations import crew, restart, single
 from podcore.testing import fake_engine
 
 pytestmark = pytest.mark.contention
@@ -126,3 +127,36 @@ def test_what_was_created_ahead_is_not_seen_to_have_exited_when_that_is_taken_ba
         ("discard.before-commit", "created", ""),
     ]
     assert one.status == "configured"
+
+
+def test_a_restart_leaves_alone_what_it_found_paused_even_if_it_is_thawed_then(pod, monkeypatch):
+    one = pod.container("one")
+    one.start()
+    one.pause()
+    restarting = restart.restarting
+
+    @contextmanager
+    def late(*arguments):
+        one.unpause()
+        with restarting(*arguments):
+            yield
+
+    monkeypatch.setattr(restart, "restarting", late)
+    report = pod.restart()
+
+    assert [(row.outcome, row.reason) for row in report.rows] == [("ignored", "is paused")]
+    assert one.status == "running"
+    assert one.inspect().restarts == 0
+
+
+def test_what_is_created_again_has_no_exit_code_any_more(pod):
+    one = pod.container("one")
+    host = pod._engine.host
+    one.start()
+    one.kill()
+    assert one.exit_code == 137
+
+    with host.store.read() as view:
+        single.create(host, view.container(one.id))
+
+    assert (one.status, one.exit_code, one.inspect().reason) == ("created", None, "")

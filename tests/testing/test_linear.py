@@ -114,6 +114,7 @@ WRONG = {
     "a pause of what is stopped": (DOWN, [op("pause"), seen("exited")]),
     "a pause of what was never started": (NEW, [op("pause", "done")]),
     "an exit code that changes": (UP, [seen("exited", code=3), seen("exited", code=4)]),
+    "an exit code of what runs": (UP, [seen("running", code=0)]),
     "an exit code that is lost": (UP, [seen("exited", code=3), seen("exited", code=None)]),
     "a code that a wait tells and a look does not": (
         UP,
@@ -330,6 +331,7 @@ def lived(chance, length=12, width=4):
                     state = state._replace(code=code)
                 if state.status != "gone":
                     known = chance.choice([state.incarnation, None])
+                    code = code if state.status == "exited" else None
                     call = replace(call, state=state.visible, incarnation=known, code=code)
                     under_way[number] = (call, END)
                     continue

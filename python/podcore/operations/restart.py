@@ -3,12 +3,11 @@
 from podcore.backend import Host
 from podcore.lifecycle.start import SATISFIES_RESTART
 from podcore.model import ContainerStatus
-from podcore.observe import truth
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.restarting import restarting
-from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
+from podcore.operations.snapshot import check_whole, pod_lock, snapshot
 from podcore.operations.start import start_members
-from podcore.operations.stop import check_timeout, stop_members
+from podcore.operations.stop import check_timeout, looked_at, stop_members
 from podcore.records import PodRecord
 from podcore.report import Report
 
@@ -34,11 +33,14 @@ def restart_pod(
         check_whole(taken.pod)
         batch = Batch("restart", taken.pod, taken.members, progress)
         taken.graph()  # a defect is found before anything is stopped
-        left_alone = _left_alone(host, taken)
+        # One look decides: what is thawed after it would be stopped, but not started again.
+        now = looked_at(host, taken)
+        left_alone = frozenset(key for key, row in now.items() if row.state in _LEFT_ALONE)
         with restarting(host, (row for row in taken.members if row.id not in left_alone)):
             stop_members(
                 host,
                 taken,
+                now,
                 batch,
                 cleanup=False,
                 timeout=seconds,
@@ -49,8 +51,3 @@ def restart_pod(
                 host, again, batch, SATISFIES_RESTART, lambda key: batch.outcome(key) is not None
             )
         return batch.report().raise_for_errors()
-
-
-def _left_alone(host: Host, taken: Snapshot) -> frozenset[str]:
-    states = {member.id: truth(host, member).state for member in taken.members}
-    return frozenset(key for key, state in states.items() if state in _LEFT_ALONE)

@@ -65,14 +65,26 @@ def stop_pod(
     with pod_lock(host, pod, "stop"):
         taken = snapshot(host, pod)
         batch = Batch("stop", taken.pod, taken.members, progress)
-        stop_members(host, taken, batch, cleanup=cleanup, timeout=seconds)
+        stop_members(host, taken, looked_at(host, taken), batch, cleanup=cleanup, timeout=seconds)
         _unshare(host, taken, cleanup=cleanup, failed=not batch.report().ok)
         return batch.report().raise_for_errors()
+
+
+def looked_at(host: Host, taken: Snapshot) -> Mapping[str, ContainerRecord]:
+    """Returns the members of a snapshot as they are true now, by id, for ``stop_members``.
+
+    One that runs by its row is only looked at when it is told to stop, under its lock.
+    """
+    return {
+        member.id: member if member.state in STOPPABLE else truth(host, member)
+        for member in taken.members
+    }
 
 
 def stop_members(
     host: Host,
     taken: Snapshot,
+    now: Mapping[str, ContainerRecord],
     batch: Batch,
     *,
     cleanup: bool,
@@ -84,12 +96,13 @@ def stop_members(
     Args:
         host: of the engine.
         taken: the snapshot.
+        now: what ``looked_at`` said of it; what could not be stopped then is not touched.
         batch: takes the outcomes, but of those that ``keep``.
         cleanup: release mounts, cgroup and runtime state as well.
         timeout: seconds until SIGKILL; None for each container's own.
         keep: whether the batch goes on with a container after it has stopped.
     """
-    plan = _StopPlan(host, taken, batch, cleanup=cleanup, timeout=timeout, keep=keep)
+    plan = _StopPlan(host, taken, now, batch, cleanup=cleanup, timeout=timeout, keep=keep)
     try:
         pace = SLOW if cleanup else QUICK
         crew.run(host, plan, f"stop pod {taken.pod.name}", host.at_once(pace))
@@ -133,6 +146,7 @@ class _StopPlan:
         self,
         host: Host,
         taken: Snapshot,
+        now: Mapping[str, ContainerRecord],
         batch: Batch,
         *,
         cleanup: bool,
@@ -145,11 +159,7 @@ class _StopPlan:
         self._beginning = lifecycle_stop.beginning(timeout)
         self._keep = keep
         self._members = {member.id: member for member in taken.members}
-        # One that runs by its row is looked at when it is told to stop, under its lock.
-        self._now: Mapping[str, ContainerRecord] = {
-            member.id: member if member.state in STOPPABLE else truth(host, member)
-            for member in taken.members
-        }
+        self._now = now
         self._traversal = taken.graph().traversal(reverse=True)
         self._ready: deque[str] = deque(self._traversal.ready())
         self._stopping: dict[str, Stopping] = {}

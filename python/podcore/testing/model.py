@@ -174,8 +174,12 @@ def _look(op: Operation, state: State) -> list[tuple[Phase, State]]:
         return [(END, state)] if fits else []
     if state.visible != op.state or op.incarnation not in (None, state.incarnation):
         return []
-    if state.status != "exited" or op.code == UNSEEN:
+    if op.code == UNSEEN:
         return [(END, state)]
+    if state.status != "exited":
+        # One that is up, or about to be, has no exit code; another may still tell of its last one.
+        up = state.visible in (*_UP, "created")
+        return [] if up and op.code is not None else [(END, state)]
     if state.code == UNSEEN:
         return [(END, state._replace(code=op.code))]
     return [(END, state)] if state.code == op.code else []
