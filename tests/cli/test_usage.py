@@ -260,3 +260,23 @@ def test_version_imports_neither_the_engine_nor_a_verb_of_containers():
 
     assert done.stdout.splitlines()[-1] == "[] 0"
     assert done.stdout.startswith("podcore version ")
+
+
+def test_a_list_imports_nothing_that_writes_specs_or_runs_anything(tmp_path):
+    """What a command imports is most of what a short one takes."""
+    script = (
+        "import sys\n"
+        "from podcore.cli.main import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "print(*sys.modules)\n"
+    )
+    places = ["--root", tmp_path / "state", "--runroot", tmp_path / "run"]
+    for flags in ("-aq", "-q", "-a"):
+        command = [sys.executable, "-I", "-c", script, *places, "ps", flags]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        loaded = set(done.stdout.splitlines()[-1].split())
+
+        assert "podcore.store.view" in loaded
+        unwanted = {"specs", "bundle", "oci", "monitor.conmon", "lifecycle.start"}
+        assert not {f"podcore.{name}" for name in unwanted} & loaded
+        assert not {"hashlib", "subprocess", "asyncio"} & loaded

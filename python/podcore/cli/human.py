@@ -1,22 +1,27 @@
 """Times and sizes as people read them in tables."""
 
-from collections.abc import Sequence
+import functools
 
-_UNITS: Sequence[tuple[str, float]] = (
-    ("year", 365 * 86400.0),
-    ("month", 30 * 86400.0),
-    ("week", 7 * 86400.0),
-    ("day", 86400.0),
-    ("hour", 3600.0),
-    ("minute", 60.0),
-    ("second", 1.0),
+_UNITS = (
+    ("year", 365 * 86400),
+    ("month", 30 * 86400),
+    ("week", 7 * 86400),
+    ("day", 86400),
+    ("hour", 3600),
+    ("minute", 60),
+    ("second", 1),
 )
 
 
 def since(seconds: float) -> str:
     """Returns a span of time in its largest unit: ``3 minutes``."""
+    return _since(int(seconds))
+
+
+@functools.lru_cache(maxsize=256)
+def _since(seconds: int) -> str:
     for name, length in _UNITS:
-        count = int(seconds // length)
+        count = seconds // length
         if count >= 1:
             return f"{count} {name}" if count == 1 else f"{count} {name}s"
     return "less than a second"

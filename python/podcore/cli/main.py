@@ -63,6 +63,8 @@ def run() -> NoReturn:
             # A name from the host may be no UTF-8; better shown as an escape than not at all.
             stream.reconfigure(errors="backslashreplace")
     code = main(sys.argv[1:])
+    # All that is left goes with the process: no use in a last look for what could be freed.
+    gc.freeze()
     try:
         sys.stdout.flush()
     except OSError as problem:

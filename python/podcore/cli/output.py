@@ -147,19 +147,19 @@ def failure(problem: BaseException) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True) -> None:
     """Writes columns that are as wide as they must be."""
-    cells = [[_cell(cell) for cell in row] for row in rows]
-    if heading:
-        cells.insert(0, list(headings))
+    cells = [headings, *rows] if heading else list(rows)
     if not cells:
         return
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    form = "  ".join(f"{{:<{width}}}" for width in widths).format
-    lines([form(*row).rstrip() for row in cells])
+    columns = [_harmless(column) for column in zip(*cells, strict=True)]
+    form = "  ".join(f"{{:<{max(map(len, column))}}}" for column in columns).format
+    lines([form(*row).rstrip() for row in zip(*columns, strict=True)])
 
 
-def _cell(text: str) -> str:
-    # Nothing that is to be escaped is printable, and nearly all cells are.
-    return text if text.isprintable() else text.translate(_CELL_CONTROLS)
+def _harmless(column: Sequence[str]) -> Sequence[str]:
+    # Nothing that has to be escaped is printable, and nearly all columns are.
+    if "".join(column).isprintable():
+        return column
+    return [cell.translate(_CELL_CONTROLS) for cell in column]
 
 
 def json(value: object) -> None:

@@ -37,33 +37,34 @@ def pod_row(facts: "PodInspect") -> dict[str, Any]:
 def container_rows(found: "Iterable[ContainerSummary]") -> list[dict[str, Any]]:
     """Returns what ``ps --json`` says of containers."""
     now = time.time()
-    return [
-        {
-            "Id": facts.id,
-            "Names": [facts.name],
-            "State": facts.state.value,
-            "Status": _describe(facts, now),
-            "ExitCode": facts.exit_code,
-            "Reason": facts.reason,
-            "OOMKilled": facts.oom_killed,
-            "Pid": facts.pid or 0,
-            "Pod": facts.pod_id,
-            "PodName": facts.pod_name,
-            "Created": human.rfc3339(facts.created),
-            "CreatedSeconds": facts.created,
-            "StartedAt": human.rfc3339(facts.started),
-            "ExitedAt": human.rfc3339(facts.finished),
-            "Restarts": facts.restarts,
-            "Command": list(facts.command),
-            "Labels": facts.labels,
-            "IsInfra": facts.kind == "infra",
-        }
-        for facts in found
-    ]
+    return [_container_row(facts, now) for facts in found]
 
 
-def _describe(facts: "ContainerSummary", now: float) -> str:
+def _container_row(facts: "ContainerSummary", now: float) -> dict[str, Any]:
     state = facts.state.value
+    return {
+        "Id": facts.id,
+        "Names": [facts.name],
+        "State": state,
+        "Status": _describe(facts, state, now),
+        "ExitCode": facts.exit_code,
+        "Reason": facts.reason,
+        "OOMKilled": facts.oom_killed,
+        "Pid": facts.pid or 0,
+        "Pod": facts.pod_id,
+        "PodName": facts.pod_name,
+        "Created": human.rfc3339(facts.created),
+        "CreatedSeconds": facts.created,
+        "StartedAt": human.rfc3339(facts.started),
+        "ExitedAt": human.rfc3339(facts.finished),
+        "Restarts": facts.restarts,
+        "Command": list(facts.command),
+        "Labels": facts.labels,
+        "IsInfra": facts.kind == "infra",
+    }
+
+
+def _describe(facts: "ContainerSummary", state: str, now: float) -> str:
     if state == "exited":
         code = facts.reason or "unknown" if facts.exit_code is None else str(facts.exit_code)
         return f"Exited ({code}) {human.ago(facts.finished, now)}".rstrip()

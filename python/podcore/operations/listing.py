@@ -3,7 +3,6 @@
 from podcore.backend import Host
 from podcore.model import ContainerKind, ContainerStatus, ContainerSummary
 from podcore.operations.snapshot import removed
-from podcore.operations.status import shown_pid, true_records
 from podcore.records import ContainerRecord, PodRecord
 from podcore.store import View
 
@@ -24,6 +23,8 @@ def list_containers(
     Raises:
         PodRemovedError: the pod is gone.
     """
+    from podcore.operations.status import true_records
+
     boot = host.boot_id
     with host.store.read() as view:
         which = _present(view, pod)
@@ -54,6 +55,8 @@ def _present(view: View, pod: PodRecord | None) -> str | None:
 
 
 def _true(stored: ContainerSummary, now: ContainerRecord) -> ContainerSummary:
+    from podcore.operations.status import shown_pid
+
     return ContainerSummary(
         id=stored.id,
         name=stored.name,

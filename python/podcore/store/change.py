@@ -15,7 +15,6 @@ from podcore.errors import (
 )
 from podcore.names import short
 from podcore.records import UNREAD, ContainerRecord, PodRecord, VolumeRecord
-from podcore.specs import limits_to_json
 from podcore.store import rows
 from podcore.store.view import View
 
@@ -221,7 +220,7 @@ class Change(View):
         stored = self.container(record.id)
         if stored is None or stored.spec.limits == record.spec.limits:
             return
-        self._do(_SAVE_LIMITS, rows.to_json(limits_to_json(record.spec.limits)), record.number)
+        self._do(_SAVE_LIMITS, rows.limits_text(record.spec.limits), record.number)
 
     def _do(self, statement: str, *values: object) -> None:
         self._connection.execute(statement, values)

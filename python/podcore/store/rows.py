@@ -1,14 +1,16 @@
-"""From rows to records and back."""
+"""From rows to records and back.
+
+What reads and writes specs is imported when one is: lists need none.
+"""
 
 import functools
-import hashlib
 import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from podcore.model import ContainerKind, ContainerSpec, ContainerStatus, ContainerSummary
+from podcore.model import ContainerKind, ContainerSpec, ContainerStatus, ContainerSummary, Limits
 from podcore.records import (
     UNREAD,
     ContainerRecord,
@@ -20,7 +22,6 @@ from podcore.records import (
     Verb,
     VolumeRecord,
 )
-from podcore.specs import canonical_json, limits_from_json, limits_to_json, spec_from_json
 
 Row = tuple[Any, ...]
 """What SQLite returns: None, int, float or str in each column."""
@@ -61,12 +62,21 @@ def to_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def limits_text(limits: Limits) -> str:
+    """Returns checked limits as JSON, the same for equal ones."""
+    from podcore.specs import limits_to_json
+
+    return to_json(limits_to_json(limits))
+
+
 def pod_of(row: Row) -> PodRecord:
     """Returns the record of a row of ``POD``.
 
     Raises:
         DamagedRowError: it can't be one.
     """
+    from podcore.specs import limits_from_json
+
     number, identifier, name, created, labels, share, hostname, infra, limits, *rest = row
     cgroup_path, infra_id, removing = rest
     try:
@@ -98,7 +108,7 @@ def pod_values(pod: PodRecord) -> tuple[object, ...]:
         to_json(list(pod.share)),
         pod.hostname,
         int(pod.infra),
-        to_json(limits_to_json(pod.limits)),
+        limits_text(pod.limits),
         pod.cgroup_path,
         pod.infra_id,
         int(pod.removing),
@@ -228,6 +238,10 @@ def state_of(identifier: str, state: str) -> ContainerStatus:
 
 def spec_text(spec: ContainerSpec) -> tuple[str, str]:
     """Returns the JSON of a checked spec and its SHA-256."""
+    import hashlib
+
+    from podcore.specs import canonical_json
+
     text = canonical_json(spec)
     return text, hashlib.sha256(text.encode()).hexdigest()
 
@@ -247,6 +261,10 @@ def config_of(
     Raises:
         DamagedRowError: the text is not what was written.
     """
+    import hashlib
+
+    from podcore.specs import limits_from_json, spec_from_json
+
     if hashlib.sha256(str(text).encode()).hexdigest() != digest:
         raise DamagedRowError(f"the spec of container `{identifier}` doesn't match its hash")
     try:
