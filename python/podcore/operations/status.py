@@ -27,7 +27,9 @@ _ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
 _MAPPINGS = tuple(field.name for field in fields(ContainerSpec) if field.default_factory is dict)
 _NAMES = tuple(field.name for field in fields(ContainerSpec))
 _VALUES = attrgetter(*_NAMES)
-_PLACES = tuple((ContainerSpec.__dict__[name].__set__, name in _MAPPINGS) for name in _NAMES)
+_SLOTS = tuple(ContainerSpec.__dict__[name] for name in _NAMES)
+_PUTS = tuple(slot.__set__ for slot in _SLOTS)
+_COPIED = tuple((slot.__get__, slot.__set__) for slot in _SLOTS if slot.__name__ in _MAPPINGS)
 
 
 def true_records(host: Host, records: Iterable[ContainerRecord]) -> list[ContainerRecord]:
@@ -203,6 +205,8 @@ def _own(spec: ContainerSpec) -> ContainerSpec:
     Slot by slot, in a fifth of the time of ``replace``, which ``ps`` of thousands would wait for.
     """
     copy = object.__new__(ContainerSpec)
-    for (put, mapping), value in zip(_PLACES, _VALUES(spec), strict=True):
-        put(copy, value.copy() if mapping else value)
+    for put, value in zip(_PUTS, _VALUES(spec), strict=True):
+        put(copy, value)
+    for get, put in _COPIED:
+        put(copy, get(spec).copy())
     return copy

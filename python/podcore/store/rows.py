@@ -69,14 +69,21 @@ def limits_text(limits: Limits) -> str:
     return to_json(limits_to_json(limits))
 
 
+@functools.lru_cache(maxsize=256)
+def _limits_of(text: str) -> Limits:
+    if text == "{}":  # as most have it
+        return Limits()
+    from podcore.specs import limits_from_json
+
+    return limits_from_json(json.loads(text))
+
+
 def pod_of(row: Row) -> PodRecord:
     """Returns the record of a row of ``POD``.
 
     Raises:
         DamagedRowError: it can't be one.
     """
-    from podcore.specs import limits_from_json
-
     number, identifier, name, created, labels, share, hostname, infra, limits, *rest = row
     cgroup_path, infra_id, removing = rest
     try:
@@ -89,7 +96,7 @@ def pod_of(row: Row) -> PodRecord:
             share=tuple(json.loads(share)),
             hostname=hostname,
             infra=bool(infra),
-            limits=limits_from_json(json.loads(limits)),
+            limits=_limits_of(limits),
             cgroup_path=cgroup_path,
             infra_id=infra_id,
             removing=bool(removing),
@@ -263,14 +270,14 @@ def config_of(
     """
     import hashlib
 
-    from podcore.specs import limits_from_json, spec_from_json
+    from podcore.specs import spec_from_json
 
     if hashlib.sha256(str(text).encode()).hexdigest() != digest:
         raise DamagedRowError(f"the spec of container `{identifier}` doesn't match its hash")
     try:
         spec = spec_from_json(json.loads(text))
         if limits is not None:
-            spec = replace(spec, limits=limits_from_json(json.loads(limits)))
+            spec = replace(spec, limits=_limits_of(limits))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedRowError(f"the spec of container `{identifier}`: {error}") from error
     dependencies = tuple(Dependency(*edge) for edge in edges)
