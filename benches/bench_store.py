@@ -13,6 +13,8 @@ from store.builders import new_container, new_pod
 WRITE_BUDGET = 60e-6
 READ_BUDGET = 30e-6
 SNAPSHOT_BUDGET = 20e-3
+LINES_BUDGET = 10e-3
+IDS_BUDGET = 2e-3
 OPEN_BUDGET = 1e-3
 
 MANY = 1000
@@ -110,6 +112,20 @@ def test_a_whole_pod_is_read(benchmark, store, pod):
             return view.containers(pod.id)
 
     assert len(benchmark(snapshot)) == benchmark.extra_info["size"]
+
+
+@pytest.mark.parametrize(
+    ("what", "budget"), [("summaries", LINES_BUDGET), ("container_ids", IDS_BUDGET)]
+)
+def test_a_list_of_a_whole_pod_is_read(benchmark, store, pod, what, budget):
+    describe(benchmark, what.replace("_", " "), budget)
+    benchmark.extra_info["size"] = FEW if benchmark.disabled else MANY
+
+    def listed():
+        with store.read() as view:
+            return getattr(view, what)(pod.id, infra=False)
+
+    assert len(benchmark(listed)) == benchmark.extra_info["size"]
 
 
 def test_a_store_is_opened_and_closed(benchmark, directory, locks, store, pod):
