@@ -120,6 +120,24 @@ MUTANTS: tuple[Mutant, ...] = (
         "exclusion",
     ),
     Mutant(
+        "F59",
+        "python/podcore/operations/restart.py",
+        "                now,\n                batch,\n",
+        "                looked_at(host, taken),\n                batch,\n",
+        "contention/test_answers.py::"
+        "test_a_restart_leaves_alone_what_it_found_paused_even_if_it_is_thawed_then",
+        "the one look that decides what a restart leaves alone",
+    ),
+    Mutant(
+        "F59",
+        "python/podcore/observe.py",
+        "    if verb is None and record.intent is not None and record.intent.verb is Verb.CREATE:\n",
+        "    if verb is Verb.CREATE:\n",
+        "contention/test_answers.py::"
+        "test_what_was_created_ahead_is_not_seen_to_have_exited_when_that_is_taken_back",
+        "the trust in who takes back what was created ahead",
+    ),
+    Mutant(
         "F60",
         "python/podcore/observe.py",
         "        record = view.container(which.id)\n",

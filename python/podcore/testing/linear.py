@@ -8,7 +8,7 @@ no order. Containers are checked one by one: a history is linearizable if each o
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from podcore.testing.model import END, Operation, Phase, State, left_by, moves, spontaneous
@@ -66,8 +66,21 @@ def linearize(
     Args:
         operations: in any order; they are told apart by their place in it.
         initial: what the container may have been before.
-        budget: the most configurations to look at.
+        budget: the most configurations to look at, in each of two passes.
     """
+    every = list(operations)
+    # Most that fail have done nothing. An order without what they may have done is an order.
+    likely = [op for op in every if op.outcome == "unknown" or not op.loose]
+    found = _search(likely, initial, budget)
+    if found.stuck is None or len(likely) == len(every):
+        return found
+    again = _search(every, initial, budget)
+    return replace(again, looked_at=found.looked_at + again.looked_at)
+
+
+def _search(
+    operations: Sequence[Operation], initial: Collection[State], budget: int
+) -> Linearization:
     ops = dict(enumerate(operations, 1))  # 0 is nobody
     events = sorted(_events(ops))
     search = _Search(ops, budget)
@@ -117,6 +130,8 @@ class _Search:
     def __init__(self, ops: Mapping[int, Operation], budget: int) -> None:
         self._ops = ops
         self._budget = budget
+        self._pure = frozenset(number for number, op in ops.items() if op.pure)
+        self._moves: dict[tuple[int, Phase, State], list[tuple[Phase, State]]] = {}
         self.looked_at = 0
 
     @property
@@ -166,8 +181,12 @@ class _Search:
 
     def _limit(self, one: _Configuration) -> float:
         """The least incarnation that one who looks has yet to see."""
-        looks = (self._ops[number].incarnation for number, phase in one[1] if phase != END)
-        return min((seen for seen in looks if seen is not None), default=inf)
+        limit = inf
+        for number, phase in one[1]:
+            incarnation = self._ops[number].incarnation
+            if incarnation is not None and phase != END and incarnation < limit:
+                limit = incarnation
+        return limit
 
     def _steps(self, one: _Configuration) -> Iterator[tuple[int, _Configuration]]:
         """Returns all next configurations, each with who made that step; 0 for nobody."""
@@ -178,21 +197,30 @@ class _Search:
         for place, (number, phase) in enumerate(pending):
             if phase == END:
                 continue
-            for further, after in moves(self._ops[number], number, phase, state):
+            for further, after in self._moves_of(number, phase, state):
                 changed = (*pending[:place], (number, further), *pending[place + 1 :])
                 yield number, (after, changed)
 
     def _looks_done(self, one: _Configuration) -> _Configuration:
         """Ends what only finds a state that is there: later it would be no better off."""
         state, pending = one
-        return state, tuple(
-            (number, END if self._fits(number, phase, state) else phase)
+        fits = [
+            number
             for number, phase in pending
-        )
+            if phase != END
+            and number in self._pure
+            and (END, state) in self._moves_of(number, phase, state)
+        ]
+        if not fits:
+            return one
+        return state, tuple((number, END if number in fits else phase) for number, phase in pending)
 
-    def _fits(self, number: int, phase: Phase, state: State) -> bool:
-        op = self._ops[number]
-        return phase != END and op.pure and (END, state) in moves(op, number, phase, state)
+    def _moves_of(self, number: int, phase: Phase, state: State) -> list[tuple[Phase, State]]:
+        key = (number, phase, state)
+        found = self._moves.get(key)
+        if found is None:
+            found = self._moves[key] = moves(self._ops[number], number, phase, state)
+        return found
 
 
 def _without(one: _Configuration, number: int) -> _Configuration:

@@ -56,7 +56,7 @@ INVARIANTS = (
     Invariant("I11", "descriptors, threads and memory return to where they were", "none"),
     Invariant("I12", "mounts and cgroups are gone with what they were for", "part"),
     Invariant("I13", "a verb that is repeated changes nothing more", "none"),
-    Invariant("I14", "what calls see of a container fits one order of events", "none"),
+    Invariant("I14", "the calls on a container fit one order of events", "none"),
     Invariant("I15", "each call returns by its deadline and a second", "none"),
     Invariant("I16", "what lies beside is untouched", "none"),
     Invariant("I17", "what is private is private, and passed on to no program", "all"),
