@@ -405,7 +405,7 @@ def unmount(target: _Path, *, detach: bool = False) -> None:
     """
 
 def put_files(
-    directory: _Path, contents: Sequence[tuple[str, bytes]], mode: int, *, suffix: str
+    directory: _Path, contents: Sequence[tuple[str, bytes]], mode: int, *, suffix: str | None = None
 ) -> None:
     """Makes some files of a directory be as they are to be; what is right already is left alone.
 
@@ -418,6 +418,8 @@ def put_files(
         mode: permission bits of those that are written, whatever the umask.
         suffix: makes the name of a temporary file out of that of a file, with a dot between them;
             nobody else may use it at the time. What is left there of an earlier use is replaced.
+            None: the files are new and nobody looks at them yet, so they are written under their
+            own names, and one that is there is an error.
 
     Raises:
         OSError: with errno and the path of the directory or of a file; those before that are in

@@ -18,7 +18,7 @@ def place(tmp_path):
     return tmp_path
 
 
-def made(place, hostname="web", names=(), host_network=False, **fields):
+def made(place, hostname="web", names=(), host_network=False, new=False, **fields):
     fields.setdefault("rootfs_mode", "overlay")
     spec = check_container(ContainerSpec(rootfs=f"{place}/root", command=["x"], **fields))
     return {
@@ -30,6 +30,7 @@ def made(place, hostname="web", names=(), host_network=False, **fields):
             f"{place}/root",
             names=names,
             host_network=host_network,
+            new=new,
         )
     }
 
@@ -68,3 +69,10 @@ def test_a_directory_of_the_user_s_gets_no_empty_files(place, fields):
     (place / "root" / "etc" / "hostname").symlink_to("/etc/hostname")
     (place / "root" / "etc" / "resolv.conf").symlink_to(f"../../../../..{place}/files")
     assert list(made(place, **fields)) == ["/etc/hosts"]
+
+
+def test_what_a_new_container_gets_is_right_already_when_it_starts(place):
+    files = made(place, new=True)
+    inodes = {source: os.stat(source).st_ino for source in files.values()}
+    assert made(place) == files
+    assert {source: os.stat(source).st_ino for source in files.values()} == inodes

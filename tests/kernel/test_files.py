@@ -198,6 +198,22 @@ def test_files_are_put_in_place_with_their_mode_whatever_the_umask(tmp_path: Pat
     assert [contents(f"{tmp_path}/{name}") for name in "abc"] == [b"1", b"2", b"3"]
 
 
+def test_new_files_are_written_once_with_their_mode_and_never_over_others(tmp_path: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        files.put_new(str(tmp_path), {"a": b"1", "b": b""}, 0o644)
+    finally:
+        os.umask(old)
+    assert [contents(f"{tmp_path}/{name}") for name in "ab"] == [b"1", b""]
+    assert stat.S_IMODE(os.stat(f"{tmp_path}/a").st_mode) == 0o644
+    os.symlink("nowhere", f"{tmp_path}/link")
+    for name in ("a", "link"):
+        with pytest.raises(FileExistsError):
+            files.put_new(str(tmp_path), {name: b"2"})
+    assert contents(f"{tmp_path}/a") == b"1"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "link"]
+
+
 def test_what_is_no_regular_file_is_replaced_unread(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "canary").write_text("same")
@@ -237,6 +253,8 @@ def test_a_full_disk_leaves_files_as_they_were(root: None, tmp_path: Path) -> No
         with pytest.raises(ResourceExhaustedError, match="no space or inodes left") as caught:
             files.put(str(tmp_path), {"a": b"new", "b": bytes(1 << 20)})
         assert f"{tmp_path}/b" in str(caught.value)
+        with pytest.raises(ResourceExhaustedError, match="no space or inodes left"):
+            files.put_new(str(tmp_path), {"c": bytes(1 << 20)})
         assert sorted(os.listdir(tmp_path)) == ["a", "b"]
         assert [contents(f"{tmp_path}/{name}") for name in "ab"] == [b"new", b"old"]
     finally:

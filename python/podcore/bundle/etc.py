@@ -29,6 +29,7 @@ def write_etc(
     *,
     names: Sequence[str] = (),
     host_network: bool = False,
+    new: bool = False,
 ) -> list[tuple[str, str]]:
     """Writes the files and returns what ``BundleRequest.extra_mounts`` takes.
 
@@ -42,6 +43,7 @@ def write_etc(
         rootfs: path of the root in which the files will be seen.
         names: other names for 127.0.0.1, such as those of the pod's containers.
         host_network: the container has the host's network, and so the host's name servers.
+        new: the directory was just made, and nobody looks at the files yet.
 
     Raises:
         ResourceExhaustedError: no space.
@@ -61,7 +63,8 @@ def write_etc(
         wanted = _existing(rootfs, wanted)
     if wanted:
         # 0644: also those inside who are not root must be able to read it.
-        files.put(directory, {name: contents[name].encode() for name in wanted}, 0o644)
+        put = files.put_new if new else files.put
+        put(directory, {name: contents[name].encode() for name in wanted}, 0o644)
     return [(f"{directory}/{name}", f"/etc/{name}") for name in wanted]
 
 

@@ -148,7 +148,21 @@ def put(directory: str, contents: Mapping[str, bytes], mode: int = 0o600) -> Non
     Raises:
         ResourceExhaustedError, OSError: as ``write_atomic``; those before are in place.
     """
-    suffix = f"{os.getpid()}.{next(_serial)}.tmp"
+    _put(directory, contents, mode, f"{os.getpid()}.{next(_serial)}.tmp")
+
+
+def put_new(directory: str, contents: Mapping[str, bytes], mode: int = 0o600) -> None:
+    """Writes files into a directory that was just made, before anybody looks at them.
+
+    After a crash one of them may be there in part; that costs half of what ``put`` does.
+
+    Raises:
+        ResourceExhaustedError, OSError: as ``put``; FileExistsError where one is there.
+    """
+    _put(directory, contents, mode, None)
+
+
+def _put(directory: str, contents: Mapping[str, bytes], mode: int, suffix: str | None) -> None:
     try:
         _core.put_files(directory, list(contents.items()), mode, suffix=suffix)
     except OSError as error:

@@ -103,8 +103,12 @@ def write_etc_files(
     hostname: str,
     root: str,
     names: tuple[str, ...] = (),
+    *,
+    new: bool = False,
 ) -> list[tuple[str, str]]:
     """Writes the files that podcore makes for a container's /etc, where they are not right already.
+
+    Those of a container that is ``new``, whose home was just made, are written without a look.
 
     Returns:
         Source and target of each.
@@ -117,4 +121,5 @@ def write_etc_files(
         root,
         names=names,
         host_network=host_network,
+        new=new,
     )

@@ -12,7 +12,7 @@ from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import new_id, short
 from podcore.programs import find
 from podcore.records import ContainerRecord, PodRecord
-from podcore.specs import check_container, spec_hash
+from podcore.specs import check_container
 
 _ELSEWHERE = ("/usr/libexec/podman", "/usr/local/libexec/podman", "/usr/libexec/catatonit")
 
@@ -83,7 +83,7 @@ def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
         created=time.time(),
         kind=ContainerKind.INFRA,
         spec=spec,
-        spec_hash=spec_hash(spec),
+        spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=(),
         oci_runtime=host.default_runtime(),
         cgroup_path=host.places.container_cgroup(pod.id, key),

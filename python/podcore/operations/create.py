@@ -26,7 +26,7 @@ from podcore.operations.volumes import make_directories
 from podcore.places import Places
 from podcore.records import ContainerRecord, Dependency, PodRecord, VolumeRecord
 from podcore.references import resolve
-from podcore.specs import check_container, check_pod, spec_hash
+from podcore.specs import check_container, check_pod
 from podcore.specs.namespaces import CONTAINER
 from podcore.store import Change, View
 
@@ -185,7 +185,7 @@ def _named(
             )
             raise ContainerExistsError(message)
         seen.add(name)
-        named.append((new_id(), replace(spec, name=name)))
+        named.append((new_id(), spec if spec.name == name else replace(spec, name=name)))
     return named
 
 
@@ -283,7 +283,7 @@ def _row(
         created=time.time(),
         kind=ContainerKind.REGULAR,
         spec=spec,
-        spec_hash=spec_hash(spec),
+        spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=tuple(Dependency(edge) for edge in edges),
         oci_runtime=runtime,
         cgroup_path=host.places.container_cgroup(pod.id, key),
@@ -303,7 +303,7 @@ def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
                 brought.keep(places, row)
             elif row.spec.rootfs is not None:
                 # Ahead of the first start, which only looks whether they are right.
-                write_etc_files(places, row, own_hostname(row), row.spec.rootfs)
+                write_etc_files(places, row, own_hostname(row), row.spec.rootfs, new=True)
         failpoint("create-containers.after-homes")
         yield
     except BaseException:

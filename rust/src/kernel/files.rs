@@ -23,26 +23,26 @@ pub struct File<'a> {
 ///
 /// A reader sees the old one or the new one, never a part. Neither the directory nor a file may be
 /// a link: the one is refused, the other replaced. `suffix` makes the name of a temporary file,
-/// which nobody else uses; a leftover there is replaced.
+/// which nobody else uses; a leftover there is replaced. Without one, the files are new and nobody
+/// looks at them yet: they are written under their own names, and may not be there.
 ///
 /// After a failure, the number of the file that it is about comes with it.
 pub fn put(
     directory: &Path,
     files: &[File<'_>],
-    suffix: &CStr,
+    suffix: Option<&CStr>,
 ) -> std::result::Result<(), (Option<usize>, Errno)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = open(directory, flags, Mode::empty()).map_err(|errno| (None, errno))?;
     let mut buffer = Vec::new();
     for (number, file) in files.iter().enumerate() {
-        if is_right(directory.as_fd(), file, &mut buffer) {
-            continue;
-        }
-        let temporary = [file.name.as_bytes(), b".", suffix.to_bytes()].concat();
-        CString::new(temporary)
-            .map_err(|_| Errno::INVAL)
-            .and_then(|temporary| replace(directory.as_fd(), file, &temporary))
-            .map_err(|errno| (Some(number), errno))?;
+        let directory = directory.as_fd();
+        let done = match suffix {
+            None => make(directory, file),
+            Some(_) if is_right(directory, file, &mut buffer) => Ok(()),
+            Some(suffix) => replace(directory, file, suffix),
+        };
+        done.map_err(|errno| (Some(number), errno))?;
     }
     Ok(())
 }
@@ -76,28 +76,37 @@ fn is_right(directory: BorrowedFd<'_>, file: &File<'_>, buffer: &mut Vec<u8>) ->
     buffer.as_slice() == file.data
 }
 
-fn replace(directory: BorrowedFd<'_>, file: &File<'_>, temporary: &CStr) -> Result<()> {
-    let made = create(directory, temporary, file.mode)?;
-    let done = fill(&made, file).and_then(|()| {
-        drop(made);
-        renameat(directory, temporary, directory, &file.name)
-    });
+fn make(directory: BorrowedFd<'_>, file: &File<'_>) -> Result<()> {
+    let made = create(directory, &file.name, file.mode)?;
+    whole_or_gone(fill(&made, file), directory, &file.name)
+}
+
+fn replace(directory: BorrowedFd<'_>, file: &File<'_>, suffix: &CStr) -> Result<()> {
+    let temporary = [file.name.as_bytes(), b".", suffix.to_bytes()].concat();
+    let temporary = CString::new(temporary).map_err(|_| Errno::INVAL)?;
+    let made = match create(directory, &temporary, file.mode) {
+        Err(Errno::EXIST) => {
+            unlinkat(directory, &temporary, AtFlags::empty())?;
+            create(directory, &temporary, file.mode)
+        }
+        other => other,
+    }?;
+    let done =
+        fill(&made, file).and_then(|()| renameat(directory, &temporary, directory, &file.name));
+    whole_or_gone(done, directory, &temporary)
+}
+
+fn whole_or_gone(done: Result<()>, directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     if done.is_err() {
         // The first error is the one that tells.
-        let _ = unlinkat(directory, temporary, AtFlags::empty());
+        let _ = unlinkat(directory, name, AtFlags::empty());
     }
     done
 }
 
 fn create(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(directory, name, flags, Mode::from(mode)) {
-        Err(Errno::EXIST) => {
-            unlinkat(directory, name, AtFlags::empty())?;
-            openat(directory, name, flags, Mode::from(mode))
-        }
-        other => other,
-    }
+    openat(directory, name, flags, Mode::from(mode))
 }
 
 fn fill(made: &OwnedFd, file: &File<'_>) -> Result<()> {

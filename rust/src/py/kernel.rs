@@ -189,13 +189,13 @@ pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
 
 /// Makes some files of a directory be as they are to be, each as a whole.
 #[pyfunction]
-#[pyo3(signature = (directory, contents, mode, *, suffix))]
+#[pyo3(signature = (directory, contents, mode, *, suffix = None))]
 pub(super) fn put_files(
     py: Python<'_>,
     directory: PathBuf,
     contents: Vec<(String, Bound<'_, PyBytes>)>,
     mode: u32,
-    suffix: CString,
+    suffix: Option<CString>,
 ) -> PyResult<()> {
     let wanted = contents
         .iter()
@@ -208,7 +208,7 @@ pub(super) fn put_files(
         })
         .collect::<PyResult<Vec<_>>>()?;
     guarded(py, || {
-        py.detach(|| files::put(&directory, &wanted, &suffix))
+        py.detach(|| files::put(&directory, &wanted, suffix.as_deref()))
             .map_err(|(number, errno)| {
                 let path = match number {
                     Some(number) => directory.join(&contents[number].0),
