@@ -69,13 +69,20 @@ def linearize(
         budget: the most configurations to look at, in each of two passes.
     """
     every = list(operations)
-    # Most that fail have done nothing. An order without what they may have done is an order.
-    likely = [op for op in every if op.outcome == "unknown" or not op.loose]
+    # Most that fail or are ignored have done nothing, and that is quickly tried: an order without
+    # what they may have done is an order.
+    likely = [_idle(op) for op in every if op.outcome == "unknown" or not op.loose]
     found = _search(likely, initial, budget)
-    if found.stuck is None or len(likely) == len(every):
+    if found.stuck is None or likely == every:
         return found
     again = _search(every, initial, budget)
     return replace(again, looked_at=found.looked_at + again.looked_at)
+
+
+def _idle(op: Operation) -> Operation:
+    """Returns an operation that was ignored as the look that it comes to."""
+    ignored = op.outcome == "ignored" and op.state
+    return replace(op, verb="look", outcome="seen") if ignored else op
 
 
 def _search(
