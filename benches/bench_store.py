@@ -13,8 +13,8 @@ from store.builders import new_container, new_pod
 WRITE_BUDGET = 60e-6
 READ_BUDGET = 30e-6
 SNAPSHOT_BUDGET = 20e-3
-LINES_BUDGET = 10e-3
-IDS_BUDGET = 2e-3
+LINES_BUDGET = 20e-3
+IDS_BUDGET = 4e-3
 OPEN_BUDGET = 1e-3
 
 MANY = 1000

@@ -277,6 +277,6 @@ def test_a_list_imports_nothing_that_writes_specs_or_runs_anything(tmp_path):
         loaded = set(done.stdout.splitlines()[-1].split())
 
         assert "podcore.store.view" in loaded
-        unwanted = {"specs", "bundle", "oci", "monitor.conmon", "lifecycle.start"}
+        unwanted = {"specs", "bundle", "oci", "monitor.conmon", "cli.logs", "cli.foreground"}
         assert not {f"podcore.{name}" for name in unwanted} & loaded
         assert not {"hashlib", "subprocess", "asyncio"} & loaded

@@ -4,6 +4,7 @@ import argparse
 import functools
 import os
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -65,6 +66,27 @@ class Verb(NamedTuple):
     configure: Callable[[Parser], None]
     run: Callable[["Context", argparse.Namespace], int]
     formats: tuple[str, ...] = JSON
+
+
+def lazily(
+    module: str, configure: str = "configure", run: str = "run"
+) -> tuple[Callable[[Parser], None], Callable[["Context", argparse.Namespace], int]]:
+    """Returns the functions of a verb of a module, which is imported when one of them is called.
+
+    Args:
+        module: below ``podcore.cli``.
+        configure: the name of the one that adds its arguments.
+        run: the name of the one that does it.
+    """
+
+    def configured(parser: Parser) -> None:
+        getattr(import_module(f"podcore.cli.{module}"), configure)(parser)
+
+    def ran(context: "Context", options: argparse.Namespace) -> int:
+        code: int = getattr(import_module(f"podcore.cli.{module}"), run)(context, options)
+        return code
+
+    return configured, ran
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:

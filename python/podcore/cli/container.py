@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from podcore.cli import attaching, container_views, copy, creation, foreground, output, top
+from podcore.cli import container_views, output
 from podcore.cli.arguments import (
     TEMPLATE,
     Parser,
@@ -12,6 +12,7 @@ from podcore.cli.arguments import (
     add_references,
     add_time,
     duration,
+    lazily,
     limits,
 )
 from podcore.cli.selection import MISSING, UsageError, containers, each
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from podcore.container import Container
 
 
+def _configure_create(parser: Parser) -> None:
+    from podcore.cli import creation
+
+    creation.configure(parser)
+
+
 def _create(context: "Context", options: Namespace) -> int:
+    from podcore.cli import creation
+
     container = creation.create(context, options)
     if context.json:
         output.json({"Id": container.id, "Name": container.name})
@@ -35,6 +44,8 @@ def _configure_many(parser: Parser) -> None:
 
 
 def _configure_start(parser: Parser) -> None:
+    from podcore.cli import attaching
+
     add_references(parser, "container", "latest")
     # Without the letter: here `-a` attaches, as in podman.
     parser.add_argument("--all", action="store_true", help="every container")
@@ -47,6 +58,8 @@ def _configure_start(parser: Parser) -> None:
 
 def _start(context: "Context", options: Namespace) -> int:
     if options.attach or options.interactive:
+        from podcore.cli import attaching
+
         return attaching.start(context, options)
 
     def start(container: "Container") -> None:
@@ -153,8 +166,8 @@ def _update(context: "Context", options: Namespace) -> int:
 
 
 VERBS: dict[str, Verb] = {
-    "create": Verb("create a container", creation.configure, _create),
-    "run": Verb("create and start one, and follow it", foreground.configure_run, foreground.run),
+    "create": Verb("create a container", _configure_create, _create),
+    "run": Verb("create and start one, and follow it", *lazily("foreground", "configure_run")),
     "ps": Verb(
         "list containers", container_views.configure_list, container_views.run_list, TEMPLATE
     ),
@@ -168,13 +181,15 @@ VERBS: dict[str, Verb] = {
     "stop": Verb("stop containers", _configure_stop, _stop),
     "restart": Verb("stop and start containers", _configure_restart, _restart),
     "kill": Verb("send a signal to containers", _configure_kill, _kill),
-    "attach": Verb("take part in what one shows and reads", attaching.configure, attaching.run),
+    "attach": Verb("take part in what one shows and reads", *lazily("attaching")),
     "pause": Verb("freeze containers", _configure_many, _pause),
     "unpause": Verb("let paused containers go on", _configure_many, _unpause),
     "logs": Verb(
         "show what containers wrote", container_views.configure_logs, container_views.run_logs
     ),
-    "exec": Verb("run a command in a container", foreground.configure_exec, foreground.run_exec),
+    "exec": Verb(
+        "run a command in a container", *lazily("foreground", "configure_exec", "run_exec")
+    ),
     "inspect": Verb(
         "show all that is known of containers",
         container_views.configure_inspect,
@@ -190,13 +205,13 @@ VERBS: dict[str, Verb] = {
     "wait": Verb(
         "wait for exits, print the codes", container_views.configure_wait, container_views.run_wait
     ),
-    "cp": Verb("copy files into, out of or between them", copy.configure, copy.run),
+    "cp": Verb("copy files into, out of or between them", *lazily("copy")),
     "stats": Verb(
         "show what containers use",
         container_views.configure_stats,
         container_views.run_stats,
         TEMPLATE,
     ),
-    "top": Verb("show the processes of a container", top.configure, top.run, TEMPLATE),
+    "top": Verb("show the processes of a container", *lazily("top"), TEMPLATE),
     "update": Verb("change the limits of containers", _configure_update, _update),
 }

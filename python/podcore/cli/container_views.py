@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from podcore.cli import filters, logs, output, stats
+from podcore.cli import filters, output
 from podcore.cli.arguments import (
     Parser,
     add_list_options,
@@ -78,6 +78,8 @@ def configure_logs(parser: Parser) -> None:
 
 def run_logs(context: "Context", options: Namespace) -> int:
     """Shows what containers wrote, merged by time."""
+    from podcore.cli import logs
+
     choice = logs.Choice.of(options)
     chosen = [target.find() for target in containers(context, options)]
     return logs.show(chosen, choice)
@@ -167,11 +169,15 @@ def run_wait(context: "Context", options: Namespace) -> int:
 def configure_stats(parser: Parser) -> None:
     """Adds the arguments of ``stats``."""
     add_references(parser, "container", "all", "latest")
+    from podcore.cli import stats
+
     stats.configure(parser)
 
 
 def run_stats(context: "Context", options: Namespace) -> int:
     """Shows what containers use; without a name, those that run."""
+    from podcore.cli import stats
+
     if options.all and options.references:
         raise UsageError("`--all` and names exclude each other")
     chosen: list[Container] | None = None
