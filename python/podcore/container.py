@@ -379,7 +379,7 @@ class Container:
         from podcore.operations.keywords import limits_of
         from podcore.operations.snapshot import pod_lock
 
-        host, wanted = self._engine.host, limits_of(limits)
+        host, wanted = self._engine.host, limits_of(limits, "update")
         with pod_lock(host, self._pod, f"update container {self.name} of") as session:
             return update_container(host, session, self._record, wanted)
 

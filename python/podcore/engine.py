@@ -163,7 +163,7 @@ class Engine:
             share=_several(share, "share"),
             hostname=hostname,
             infra=infra,
-            limits=limits_of(limits),
+            limits=limits_of(limits, "create_pod"),
         )
         return Pod(self, create_pod(self.host, spec))
 

@@ -282,7 +282,7 @@ class Pod:
         from podcore.operations.keywords import limits_of
         from podcore.operations.snapshot import pod_lock, snapshot
 
-        host, wanted = self._engine.host, limits_of(limits)
+        host, wanted = self._engine.host, limits_of(limits, "update")
         with pod_lock(host, self._record, "update", exclusive=True) as session:
             return update_pod(host, session, snapshot(host, self._record).pod, wanted).limits
 

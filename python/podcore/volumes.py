@@ -19,6 +19,9 @@ class Volumes:
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
 
+    def __repr__(self) -> str:
+        return f"<Volumes of {self._engine!r}>"
+
     def create(self, name: str, labels: Mapping[str, str] | None = None) -> "Volume":
         """Makes a volume.
 

@@ -371,3 +371,29 @@ def test_a_monitor_that_is_not_there(site):
         container.start()
 
     assert container.status == "configured"
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda engine, pod: engine.create_pod("other", colour="red"), "create_pod"),
+        (lambda engine, pod: pod.create_container("a", colour="red"), "create_container"),
+        (
+            lambda engine, pod: pod.create_container("a", limits=None, colour="red"),
+            "create_container",
+        ),
+        (lambda engine, pod: pod.update(colour="red"), "update"),
+        (lambda engine, pod: pod.update(limits=None, colour="red"), "update"),
+    ],
+    ids=["pod", "container", "container with limits", "update", "update with limits"],
+)
+def test_an_unknown_keyword_is_refused_in_the_name_of_the_call(call, said, site):
+    engine = site.engine()
+    pod = engine.create_pod("web", share=())
+
+    with pytest.raises(TypeError, match=rf"^{said}\(\) got an unexpected keyword .* `colour`$"):
+        call(engine, pod)
+
+    assert [one.name for one in engine.pods()] == ["web"]
+    assert pod.containers() == []

@@ -271,6 +271,7 @@ def test_limits_are_keywords_or_one_object_but_not_both(engine):
 def test_volumes_through_the_engine(engine):
     with engine:
         made = engine.volumes.create("data", labels={"a": "b"})
+        assert repr(engine.volumes) == f"<Volumes of {engine!r}>"
         assert os.path.isdir(made.path)
         assert engine.volumes.list() == [engine.volumes.get("data")] == [made]
         with pytest.raises(podcore.VolumeExistsError):

@@ -1,5 +1,6 @@
 """The keywords of the public calls, as the words of ``podcore.model`` that they mean."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -7,16 +8,23 @@ from podcore.errors import InvalidArgumentError
 from podcore.model import ContainerSpec, Limits
 
 _LIMITS = tuple(field.name for field in fields(Limits))
+_LIMITING = ("limits", *_LIMITS)
+_CONTAINER = frozenset((*_LIMITING, *(field.name for field in fields(ContainerSpec))))
 
 
 # `Any`: keywords of several types; `check_limits` and `check_container` look at each of them.
-def limits_of(keywords: dict[str, Any]) -> Limits:
+def limits_of(keywords: dict[str, Any], call: str) -> Limits:
     """Returns the limits that keywords mean: the fields of ``Limits``, or ``limits=`` instead.
+
+    Args:
+        keywords: of a public call.
+        call: its name, for messages.
 
     Raises:
         InvalidArgumentError: both are given.
         TypeError: there is no such keyword.
     """
+    _expect(keywords, _LIMITING, call)
     if "limits" not in keywords:
         return Limits(**keywords)
     others = dict(keywords)
@@ -33,6 +41,14 @@ def spec_of(name: str | None, keywords: dict[str, Any]) -> ContainerSpec:
         InvalidArgumentError: ``limits=`` and a field of it are given.
         TypeError: there is no such keyword.
     """
+    call = "create_container"
+    _expect(keywords, _CONTAINER, call)
     others = dict(keywords)
-    limits = {key: others.pop(key) for key in ("limits", *_LIMITS) if key in others}
-    return ContainerSpec(name=name, limits=limits_of(limits), **others)
+    limits = {key: others.pop(key) for key in _LIMITING if key in others}
+    return ContainerSpec(name=name, limits=limits_of(limits, call), **others)
+
+
+def _expect(keywords: Iterable[str], known: Collection[str], call: str) -> None:
+    for keyword in keywords:
+        if keyword not in known:
+            raise TypeError(f"{call}() got an unexpected keyword argument `{keyword}`")
