@@ -1,6 +1,7 @@
 """Histories of one container that fit an order of events, and those that do not."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from itertools import count, permutations
 
@@ -308,7 +309,7 @@ def lived(chance, length=12, width=4):
     had any more.
     """
     state, clock, under_way, history = NEW, count(1), {}, []
-    numbers = count(1)
+    numbers, created = count(1), Counter()
     while len(history) < length or under_way:
         choice = chance.random()
         if len(history) + len(under_way) < length and choice < 0.3 and len(under_way) < width:
@@ -338,9 +339,16 @@ def lived(chance, length=12, width=4):
                 call = replace(call, outcome="failed", error="ContainerRemovedError")
                 phase = END
             elif phase != END:
-                steps = moves(call, number, phase, state)
+                steps = [
+                    step
+                    for step in moves(call, number, phase, state)
+                    # The model lets some create it again and again, which they don't.
+                    if step[1].incarnation == state.incarnation or created[number] < 2
+                ]
                 if steps:
+                    before = state.incarnation
                     phase, state = chance.choice(steps)
+                    created[number] += state.incarnation - before
                 elif chance.random() < 0.3:
                     call = replace(call, outcome="unknown", error="")
                 if phase != END and call.loose and chance.random() < 0.3:

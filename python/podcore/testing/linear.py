@@ -13,7 +13,7 @@ from math import inf
 
 from podcore.testing.model import END, Operation, Phase, State, left_by, moves, spontaneous
 
-BUDGET = 200_000
+BUDGET = 400_000
 """Configurations that are looked at before a history counts as undecided, some seconds of work."""
 
 _SHOWN = 12
@@ -91,7 +91,7 @@ def _search(
     ops = dict(enumerate(operations, 1))  # 0 is nobody
     events = sorted(_events(ops))
     search = _Search(ops, budget)
-    limits = _limits(ops, events)
+    limits = _limits(ops, events, max((state.incarnation for state in initial), default=0))
     configurations: set[_Configuration] = {(state, ()) for state in initial}
     for place, (_, returns, number) in enumerate(events):
         if not returns:
@@ -115,20 +115,27 @@ def _events(ops: Mapping[int, Operation]) -> Iterator[tuple[int, int, int]]:
 
 
 def _limits(
-    ops: Mapping[int, Operation], events: Sequence[tuple[int, int, int]]
+    ops: Mapping[int, Operation], events: Sequence[tuple[int, int, int]], first: int
 ) -> Sequence[float]:
-    """Returns, for each event, the least incarnation that anybody sees who begins after it.
+    """Returns, for each event, the highest incarnation that there can be.
 
-    An incarnation never goes back, so what is above that can't be.
+    It never goes back, so it is no more than anybody sees who begins later; and all who have begun
+    to start the container until then create it twice at most.
     """
-    limit = inf
+    seen = inf
     limits = []
     for _, returns, number in reversed(events):
-        limits.append(limit)
+        limits.append(seen)
         incarnation = ops[number].incarnation
         if not returns and incarnation is not None:
-            limit = min(limit, incarnation)
-    return limits[::-1]
+            seen = min(seen, incarnation)
+    limits.reverse()
+    made = first
+    for place, (_, returns, number) in enumerate(events):
+        if not returns and ops[number].verb in ("start", "restart"):
+            made += 2
+        limits[place] = min(limits[place], made)
+    return limits
 
 
 class _Search:

@@ -111,6 +111,11 @@ class Operation:
         failed = self.outcome == "failed" and self.error not in _REFUSALS
         return failed or self.outcome in ("unknown", "skipped")
 
+    @property
+    def uncounted(self) -> bool:
+        """Whether it may create the container as often as incarnations allow."""
+        return self.outcome == "ignored" or self.loose
+
     def __str__(self) -> str:
         ended = "…" if self.ended is None else f"{self.ended / 1e9:.6f}"
         what = " ".join(part for part in (self.outcome, self.error, self.state) if part)
@@ -231,12 +236,14 @@ def _start(at: _At) -> list[tuple[Phase, State]]:
 def _starting(op: Operation, creates: int, state: State) -> list[tuple[Phase, State]]:
     """Steps of a start that has created the container so many times.
 
-    A pod's start creates ahead, and once more where that was undone before its turn came.
+    A pod's start creates ahead, and once more where that was undone before its turn came. Whose
+    part in it is not known is not counted: who of several did what would multiply the work.
     """
     found: list[tuple[Phase, State]] = []
     status, incarnation = state.status, state.incarnation
-    if status in _DOWN and creates < (2 if op.whole else 1):
-        found.append(((_CREATES, creates + 1), State("created", incarnation + 1)))
+    if status in _DOWN and (op.uncounted or creates < (2 if op.whole else 1)):
+        further: Phase = (_CREATES, 0 if op.uncounted else creates + 1)
+        found.append((further, State("created", incarnation + 1)))
         if op.loose:
             found.append((END, State("configured", incarnation + 1)))
     elif status == "created":
