@@ -148,6 +148,43 @@ def test_on_a_full_disk_what_adds_nothing_goes_on_and_what_adds_something_does_n
 
 @needs_root
 @pytest.mark.integration
+def test_who_fills_the_disk_while_the_database_is_opened_keeps_nobody_out(
+    small_filesystem, locks, session
+):
+    directory, _ = small_filesystem
+    store = Store.open(directory, locks)
+    with store.write(session, adds=True) as change:
+        pod = change.add_pod(new_pod())
+        row = change.add_container(new_container(pod, "one"))
+    store.close()
+    fill(f"{directory}/ballast")
+    # What whoever opens the database first does with the -shm, and somebody who takes the space.
+    os.truncate(f"{store.path}-shm", 3)
+    fill(f"{directory}/more-ballast")
+
+    store = Store.open(directory, locks)
+    with store.read() as view:
+        assert view.container(row.id).name == "one"
+    for started in range(300):
+        with store.write(session) as change:
+            change.save_container(row.but(started=float(started)))
+    with store.write(session) as change:
+        change.delete_container(row.id)
+    with pytest.raises(ResourceExhaustedError, match="\nhint: "), store.write(session, adds=True):
+        pass
+    other = Store.open(directory, locks)
+    with other.read() as view:
+        assert view.containers() == []
+    other.close()
+    os.unlink(f"{directory}/ballast")
+    with store.write(session, adds=True) as change:
+        change.add_container(new_container(pod, "two"))
+    assert store.integrity() == []
+    store.close()
+
+
+@needs_root
+@pytest.mark.integration
 @pytest.mark.parametrize("journals", ["kept", "gone"])
 def test_a_read_only_filesystem_can_be_read(small_filesystem, locks, session, journals):
     directory, make_read_only = small_filesystem

@@ -35,6 +35,9 @@ PRAGMA wal_autocheckpoint = 1000;
 PRAGMA journal_size_limit = 8388608;
 """
 
+# What the -shm holds is kept in memory then, which takes that no other connection is open.
+_ALONE = "PRAGMA locking_mode = EXCLUSIVE;"
+
 
 def file_identity(path: str) -> tuple[int, int] | None:
     """Returns which file lies there, by device and inode; None when there is none."""
@@ -56,6 +59,7 @@ class Connection:
         execute: its method; raises after a fork.
         identity: device and inode of the file when it was opened.
         journals: those of its -wal and its -shm.
+        alone: there was no space for the -shm; nobody else gets in before this one is closed.
         read_only: the filesystem lets nobody write.
         version: of the schema, when it was opened.
     """
@@ -63,6 +67,7 @@ class Connection:
     __slots__ = (
         "_durable",
         "_patience",
+        "alone",
         "database",
         "execute",
         "identity",
@@ -79,7 +84,7 @@ class Connection:
             )
         flags = _FLAGS | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
-            self.database = _opened(path, flags)
+            self.database, self.alone = _opened(path, flags)
         except apsw.Error as error:
             raise faults.typed(error, path) from error
         self.execute: Callable[..., apsw.Cursor] = self.database.execute
@@ -189,7 +194,19 @@ def _after_fork(*_: object) -> NoReturn:
     raise UseAfterForkError("this transaction was begun before a fork: only the parent can use it")
 
 
-def _opened(path: str, flags: int) -> apsw.Connection:
+def _opened(path: str, flags: int) -> tuple[apsw.Connection, bool]:
+    """Opens it, and says whether nobody else can as long as it is open."""
+    try:
+        return _set_up(path, flags, _SETTINGS), False
+    except apsw.IOError as error:
+        if faults.extended(error) != apsw.SQLITE_IOERR_SHMSIZE:
+            raise
+    # The first to open it makes the -shm anew. On a full disk somebody who still writes there, such
+    # as a container to its log, may have taken that space meanwhile.
+    return _set_up(path, flags, _ALONE + _SETTINGS), True
+
+
+def _set_up(path: str, flags: int, settings: str) -> apsw.Connection:
     database = apsw.Connection(path, flags=flags)
     try:
         database.set_busy_timeout(int(PATIENCE * 1000))
@@ -199,7 +216,7 @@ def _opened(path: str, flags: int) -> apsw.Connection:
         # A checkpoint outside the store lock is what the older SQLites lost data by.
         database.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         # Without reading on, apsw stops at the first statement that returns a row.
-        database.execute(_SETTINGS).fetchall()
+        database.execute(settings).fetchall()
         database.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except apsw.CantOpenError:
         # On a read-only filesystem without a -shm; with one, the open above just works.

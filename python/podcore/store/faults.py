@@ -39,6 +39,11 @@ def read_only(path: str) -> ReadOnlyStoreError:
     )
 
 
+def extended(error: apsw.Error) -> int:
+    """Returns SQLite's extended result code; 0 for an error of apsw's own."""
+    return int(getattr(error, "extendedresult", 0))
+
+
 def typed(error: apsw.Error, path: str, number: int = 0) -> PodcoreError:
     """Returns what an error of SQLite means for the user.
 
@@ -55,7 +60,7 @@ def typed(error: apsw.Error, path: str, number: int = 0) -> PodcoreError:
             f"another program holds the write lock of the state store `{path}`\n"
             f"hint: podcore's own commands never do; `fuser {path}` names who has it open"
         )
-    elif getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DELETE_NOENT:
+    elif extended(error) == apsw.SQLITE_IOERR_DELETE_NOENT:
         # Whoever opens an empty database removes its journal; of two at once, one finds it gone.
         result = corrupt(path, "it is empty")
     elif isinstance(error, apsw.IOError) and code == errno.ENOENT:

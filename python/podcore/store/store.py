@@ -254,7 +254,7 @@ class Store:
             self._forget(connection)
             return
         with self._lock:
-            keep = not self._closed and len(self._idle) < _MOST_IDLE
+            keep = not (self._closed or connection.alone) and len(self._idle) < _MOST_IDLE
             if keep:
                 self._busy.discard(connection)
                 self._idle.append(connection)
