@@ -43,6 +43,10 @@ class Places:
         """The OCI runtime's own state directory, one for each runtime."""
         return f"{self.run_root}/runtime-{name}"
 
+    def infra_root(self, program: str) -> str:
+        """The root that infra containers share; ``program`` tells one catatonit from another."""
+        return f"{self.root}/infra/{program}"
+
     @property
     def containers(self) -> str:
         """The directory with one directory for each container."""
@@ -114,10 +118,6 @@ class Places:
     def pod_cgroup(self, pod_id: str) -> str:
         """The cgroup of a pod."""
         return f"{self.cgroup_parent}/{pod_id}"
-
-    def container_cgroup(self, pod_id: str, container_id: str) -> str:
-        """The cgroup of a container, below its pod's."""
-        return f"{self.cgroup_parent}/{pod_id}/{container_id}"
 
     @property
     def monitors_cgroup(self) -> str:

@@ -140,3 +140,13 @@ def test_a_program_that_is_no_known_runtime_is_refused_before_a_container_keeps_
         add(site, site.engine(oci_runtime=str(program)).pod("web"), "a")
 
     assert pod.containers() == []
+
+
+@pytest.mark.runtimes("crun")
+def test_a_container_is_in_the_cgroup_of_its_pod_whatever_the_engine_has_for_new_ones(site):
+    pod = new_pod(site)
+    other = site.engine(cgroup_parent=f"{site.cgroup_parent}-other").pod("web")
+
+    container = add(site, other, "a")
+
+    assert container.inspect().cgroup_path == f"{pod.inspect().cgroup_path}/{container.id}"

@@ -190,3 +190,21 @@ def test_no_member_is_touched_when_it_can_not_be_started(site):
 
     assert states(pod) == {"a": "configured"}
     assert infra_of(pod).status == "configured"
+
+
+@pytest.mark.runtimes("crun")
+def test_a_pod_starts_after_its_state_directory_was_moved(site):
+    engine = site.engine()
+    pod = new_pod(site, share=SHARED, engine=engine)
+    add(site, pod, "a")
+    pod.start()
+    pod.stop(timeout=0)
+    engine.close()
+    moved = f"{site.base}/moved"
+    os.rename(site.root, moved)
+    site.root = moved
+    pod = site.engine().pod("web")
+
+    pod.start()
+
+    assert namespace(pod.container("a").pid, "net") == namespace(infra_of(pod).pid, "net")

@@ -36,7 +36,7 @@ def prepare(host: Host, spec: PodSpec) -> str:
         raise UnsupportedError(message)
     _ = host.locks  # makes the state directory
     status = os.stat(program)
-    directory = f"{host.places.root}/infra/{status.st_size}-{status.st_mtime_ns}"
+    directory = host.places.infra_root(f"{status.st_size}-{status.st_mtime_ns}")
     if os.path.isdir(directory):
         return directory
     make_directory(f"{host.places.root}/infra")
@@ -86,5 +86,5 @@ def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
         spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=(),
         oci_runtime=host.default_runtime(),
-        cgroup_path=host.places.container_cgroup(pod.id, key),
+        cgroup_path=f"{pod.cgroup_path}/{key}",
     )

@@ -4,7 +4,7 @@ import os
 
 from podcore.kernel import mounts
 from podcore.kernel.files import remove_tree
-from podcore.model import RootfsMode
+from podcore.model import ContainerKind, RootfsMode
 from podcore.places import Places
 from podcore.records import ContainerRecord
 
@@ -20,6 +20,9 @@ def prepare(places: Places, record: ContainerRecord) -> str:
     """
     spec = record.spec
     assert spec.rootfs is not None, "a container of a user's bundle has no rootfs of ours"
+    if record.kind is ContainerKind.INFRA:
+        # It is podcore's own, and the state directory may have been moved since the row was made.
+        return places.infra_root(os.path.basename(spec.rootfs))
     if spec.rootfs_mode != RootfsMode.OVERLAY:
         return spec.rootfs
     target = places.merged(record.id)

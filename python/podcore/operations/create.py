@@ -133,7 +133,7 @@ def create_containers(
         edges = _edges(found, named, everything)
         _check_graph(host, found, named, everything, edges)
         rows = [
-            _row(host, found, key, _joining(found, spec, everything), runtime, edges[key])
+            _row(found, key, _joining(found, spec, everything), runtime, edges[key])
             for (key, spec), runtime in zip(named, runtimes, strict=True)
         ]
         with (
@@ -273,7 +273,7 @@ def _check_graph(
 
 
 def _row(
-    host: Host, pod: PodRecord, key: str, spec: ContainerSpec, runtime: str, edges: Sequence[str]
+    pod: PodRecord, key: str, spec: ContainerSpec, runtime: str, edges: Sequence[str]
 ) -> ContainerRecord:
     return ContainerRecord(
         id=key,
@@ -286,7 +286,8 @@ def _row(
         spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=tuple(Dependency(edge) for edge in edges),
         oci_runtime=runtime,
-        cgroup_path=host.places.container_cgroup(pod.id, key),
+        # The pod's own, also where this engine has another parent for those that it makes.
+        cgroup_path=f"{pod.cgroup_path}/{key}",
     )
 
 
