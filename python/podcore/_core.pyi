@@ -1,4 +1,4 @@
-# The documentation of a compiled module can only stand here; ids are positional-only.
+# Editors read the docstrings here; Rust has the same for `help`. Ids are positional-only.
 # ruff: noqa: PYI021, A002
 """The Rust core: graph and traversal, locks, and system calls that Python lacks.
 
@@ -451,4 +451,4 @@ def set_child_subreaper(enabled: bool) -> None:
     """
 
 def _panic_for_test() -> None:
-    """Panics in Rust, so that a test can see the ``InternalError`` that becomes of it."""
+    """Panics, so that a test can see what becomes of it."""

@@ -1,5 +1,10 @@
 //! `DependencyGraph`: ids in, ids out; the numbers stay in between.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these are the docstrings of the stub, which Python's `help` shows as they are"
+)]
+
 use std::fmt::Write;
 use std::sync::OnceLock;
 
@@ -54,7 +59,27 @@ impl Ids {
     }
 }
 
-/// What containers depend on, checked and in order.
+/// What containers depend on: checked, in order, and immutable.
+///
+/// Every list is deterministic: what is not ordered by dependency comes in the order of the keys
+/// of the mapping. The strings are the caller's own objects.
+///
+/// Args:
+///     mapping: the id of every container, and the ids that it depends on. Duplicates collapse.
+///         A dict of lists, tuples or sets is read fastest; any other mapping of iterables gives
+///         the same answers. The interpreter lock is held while it is read.
+///
+/// Raises:
+///     UnknownDependencyError: a container depends on what is no key.
+///     DependencyCycleError: containers depend on each other in a circle, or one on itself. The
+///         exception of the first defect is raised, unknown ones before cycles; its ``defects``
+///         are all: every unknown dependency, every self-dependency, and for every set of
+///         containers that reach each other the shortest cycle through the first of them.
+///     InvalidArgumentError: dependencies are a single str instead of an iterable of them, or a
+///         key appears twice.
+///     TypeError: something is not a mapping of str to iterables of str.
+///     RuntimeError: the mapping changed while it was read.
+///     OverflowError: there are more nodes or edges than 32 bits can count.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct DependencyGraph {
     pub(super) ids: Ids,
@@ -91,10 +116,12 @@ impl DependencyGraph {
         })
     }
 
+    /// Returns all ids: by level, and in a level in the order of the keys.
     fn order<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         guarded(py, || self.ids.keys.list_all(py, self.graph.levels()))
     }
 
+    /// Returns the ids by level: the length of the longest path to them from a root.
     fn levels<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyList>>> {
         guarded(py, || {
             self.graph
@@ -105,36 +132,52 @@ impl DependencyGraph {
         })
     }
 
+    /// The ids without dependencies.
     #[getter]
     fn roots<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         guarded(py, || self.ids.list(py, &self.graph.roots()))
     }
 
+    /// The ids on which nothing depends.
     #[getter]
     fn leaves<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         guarded(py, || self.ids.list(py, &self.graph.leaves()))
     }
 
+    /// Returns what a container depends on directly.
+    ///
+    /// Raises:
+    ///     NoSuchContainerError: the id is no key.
     #[pyo3(signature = (id, /))]
     fn dependencies<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         self.about(id, Graph::dependencies)
     }
 
+    /// Returns what depends on a container directly; raises as ``dependencies`` does.
     #[pyo3(signature = (id, /))]
     fn dependents<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         self.about(id, |graph, node| graph.dependents(node).to_vec())
     }
 
+    /// Returns what a container depends on, directly or not; raises as ``dependencies``.
     #[pyo3(signature = (id, /))]
     fn ancestors<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         self.about(id, Graph::ancestors)
     }
 
+    /// Returns what depends on a container, directly or not; raises as ``dependencies``.
     #[pyo3(signature = (id, /))]
     fn descendants<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         self.about(id, Graph::descendants)
     }
 
+    /// Returns the path of the greatest sum of weights, dependencies first.
+    ///
+    /// With durations in seconds as weights, nothing that starts in order can be faster than it.
+    ///
+    /// Raises:
+    ///     InvalidArgumentError: a weight is missing, negative or not finite.
+    ///     TypeError: a weight is not a number.
     #[pyo3(signature = (weights, /))]
     fn critical_path<'py>(&self, weights: &Bound<'py, PyMapping>) -> PyResult<Bound<'py, PyList>> {
         let py = weights.py();
@@ -146,6 +189,7 @@ impl DependencyGraph {
         })
     }
 
+    /// Returns the dependencies of each id without those that others imply, as for drawing.
     fn transitive_reduction<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         guarded(py, || {
             let reduced = PyDict::new(py);
@@ -156,6 +200,7 @@ impl DependencyGraph {
         })
     }
 
+    /// Returns a new walk: dependencies first, or dependents first when it is reversed.
     #[pyo3(signature = (*, reverse = false))]
     fn traversal(slf: &Bound<'_, Self>, reverse: bool) -> PyResult<Traversal> {
         guarded(slf.py(), || Ok(Traversal::new(slf, reverse)))

@@ -1,5 +1,9 @@
 //! Linux system calls for Python. Each raises `OSError` with errno and path.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these are the docstrings of the stub, which Python's `help` shows as they are"
+)]
 // PyO3 hands the arguments of a function over by value.
 #![allow(clippy::needless_pass_by_value)]
 
@@ -40,7 +44,22 @@ fn call<T: Send>(
     })
 }
 
-/// Opens a path as a process whose root directory is `root_fd` would see it; returns a descriptor.
+/// Opens a path as a process whose root directory is ``root_fd`` would see it.
+///
+/// Links are followed inside that root, and magic links of ``/proc`` refused (openat2 with
+/// RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS).
+///
+/// Args:
+///     root_fd: a descriptor of the directory.
+///     path: absolute or not, it begins there.
+///     flags: ``os.O_…``; O_CLOEXEC is added.
+///     mode: of a file that is created.
+///
+/// Returns:
+///     A descriptor that the caller closes.
+///
+/// Raises:
+///     OSError: with errno and path.
 #[pyfunction]
 #[pyo3(signature = (root_fd, path, flags, mode = 0o600))]
 pub(super) fn open_in_root(
@@ -60,7 +79,9 @@ pub(super) fn open_in_root(
     .map(IntoRawFd::into_raw_fd)
 }
 
-/// Opens a path below a directory, through no link at all; returns a descriptor.
+/// Opens a path below ``dir_fd``; any link on the way, and ``..`` out of it, is refused.
+///
+/// As ``open_in_root`` otherwise (openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
 #[pyfunction]
 #[pyo3(signature = (dir_fd, path, flags, mode = 0o600))]
 pub(super) fn open_beneath(
@@ -80,7 +101,17 @@ pub(super) fn open_beneath(
     .map(IntoRawFd::into_raw_fd)
 }
 
-/// Mounts an overlay; read-only without `upper` and `work`.
+/// Mounts an overlay of directories; any character may occur in their paths.
+///
+/// Args:
+///     lower: read only, the topmost first.
+///     target: a directory.
+///     upper: takes what is written; without it the mount is read-only.
+///     work: an empty directory on the filesystem of ``upper``.
+///
+/// Raises:
+///     OSError: with errno and target.
+///     ValueError: only one of ``upper`` and ``work`` is given.
 #[pyfunction]
 #[pyo3(signature = (lower, target, *, upper = None, work = None))]
 pub(super) fn mount_overlay(
@@ -100,7 +131,16 @@ pub(super) fn mount_overlay(
     })
 }
 
-/// Shows a file or directory at a second place.
+/// Shows a file or directory at a second place of its kind.
+///
+/// Args:
+///     source: what is shown.
+///     target: where.
+///     recursive: with the mounts below it.
+///     readonly: for the topmost mount only; those below it keep what they are.
+///
+/// Raises:
+///     OSError: with errno and target.
 #[pyfunction]
 #[pyo3(signature = (source, target, *, recursive = true, readonly = false))]
 pub(super) fn mount_bind(
@@ -116,6 +156,14 @@ pub(super) fn mount_bind(
 }
 
 /// Mounts a tmpfs without devices and set-user-id programs.
+///
+/// Args:
+///     target: a directory.
+///     size: bytes; None is the kernel's default, half of the memory.
+///     mode: of its root directory.
+///
+/// Raises:
+///     OSError: with errno and target.
 #[pyfunction]
 #[pyo3(signature = (target, *, size = None, mode = 0o755))]
 pub(super) fn mount_tmpfs(
@@ -127,13 +175,27 @@ pub(super) fn mount_tmpfs(
     call(py, &target, || mounts::mount_tmpfs(&target, size, mode))
 }
 
-/// Keeps mounts below this one from spreading to other mount namespaces.
+/// Keeps mounts at and below this one from spreading to other mount namespaces, and back.
+///
+/// Raises:
+///     OSError: with errno and target; EINVAL when it is not a mount point.
 #[pyfunction]
 pub(super) fn mount_private(py: Python<'_>, target: PathBuf) -> PyResult<()> {
     call(py, &target, || mounts::mount_private(&target))
 }
 
 /// Makes namespaces that no process lives in, each kept by a mount onto a file.
+///
+/// They are made by a thread that ends. A new network has its loopback up.
+///
+/// Args:
+///     pins: ``ipc``, ``net`` or ``uts``, and an existing file for each.
+///     hostname: of a new UTS namespace.
+///     sysctls: files of ``/proc/sys`` that belong to the new namespaces, and their contents.
+///
+/// Raises:
+///     OSError: with errno and the first file; some of the files may be mounted onto.
+///     ValueError: a kind that needs a process.
 #[pyfunction]
 #[pyo3(signature = (pins, *, hostname = None, sysctls = None))]
 pub(super) fn pin_namespaces(
@@ -160,7 +222,15 @@ pub(super) fn pin_namespaces(
     })
 }
 
-/// Shows a directory of another mount namespace at a place of this one.
+/// Shows a directory of another mount namespace, as its processes see it, at a place of ours.
+///
+/// Args:
+///     namespace: such as ``/proc/PID/ns/mnt``.
+///     source: a path there, whose last part is no link.
+///     target: a directory here.
+///
+/// Raises:
+///     OSError: with errno and target.
 #[pyfunction]
 pub(super) fn mount_from(
     py: Python<'_>,
@@ -173,7 +243,14 @@ pub(super) fn mount_from(
     })
 }
 
-/// Takes a mount away.
+/// Takes a mount away; a symbolic link is not followed.
+///
+/// Args:
+///     target: the mount point.
+///     detach: takes a busy one away too, at once for new users and finally when it is idle.
+///
+/// Raises:
+///     OSError: with errno and target; EINVAL when nothing is mounted there, EBUSY when in use.
 #[pyfunction]
 #[pyo3(signature = (target, *, detach = false))]
 pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult<()> {
@@ -181,13 +258,33 @@ pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult
 }
 
 /// Makes this process the parent of its orphaned descendants, or not any more.
+///
+/// Raises:
+///     OSError: with errno.
 #[pyfunction]
 pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
     process::set_child_subreaper(enabled)
         .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
 }
 
-/// Makes some files of a directory be as they are to be, each as a whole.
+/// Makes some files of a directory be as they are to be; what is right already is left alone.
+///
+/// Each is put in place as a whole: a reader sees the old one or the new one. A link in the place
+/// of one is replaced.
+///
+/// Args:
+///     directory: refused where it is a symbolic link.
+///     contents: name and data of each.
+///     mode: permission bits of those that are written, whatever the umask.
+///     suffix: makes the name of a temporary file out of that of a file, with a dot between them;
+///         nobody else may use it at the time. What is left there of an earlier use is replaced.
+///         None: the files are new and nobody looks at them yet, so they are written under their
+///         own names, and one that is there is an error.
+///
+/// Raises:
+///     OSError: with errno and the path of the directory or of a file; those before that are in
+///         place, and no temporary file is left.
+///     ValueError: a name has a NUL in it.
 #[pyfunction]
 #[pyo3(signature = (directory, contents, mode, *, suffix = None))]
 pub(super) fn put_files(
@@ -220,6 +317,18 @@ pub(super) fn put_files(
 }
 
 /// Removes a file or a directory with all that is in it; a missing one is fine.
+///
+/// Symbolic links are removed, never followed, also when something is swapped for one meanwhile. A
+/// mount below is not entered (openat2 with RESOLVE_NO_XDEV). The interpreter lock is released;
+/// signal handlers run now and then, and one that raises ends the removal.
+///
+/// Args:
+///     parent: the directory in which it is; a link is followed.
+///     name: without a slash; neither ``.`` nor ``..``.
+///
+/// Raises:
+///     OSError: with errno and path; EBUSY where something is mounted, ENOTEMPTY where somebody
+///         keeps adding files.
 #[pyfunction]
 pub(super) fn remove_tree(py: Python<'_>, parent: PathBuf, name: OsString) -> PyResult<()> {
     guarded(py, || {

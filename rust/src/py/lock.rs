@@ -1,5 +1,10 @@
 //! `LockTable`, `LockSession` and `LockGuard` for Python.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these are the docstrings of the stub, which Python's `help` shows as they are"
+)]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,6 +125,19 @@ fn to_timeout(seconds: Option<f64>) -> PyResult<Option<Duration>> {
 }
 
 /// A directory of locks between threads and processes.
+///
+/// A lock is a kind and a number; nothing has to be made before it can be locked, and there is no
+/// limit on their number. The kernel frees what a process holds when it ends, however it ends.
+/// In a forked child a table of the parent raises ``UseAfterForkError``; a new one works.
+///
+/// Args:
+///     directory: made with mode 0700 when it is missing; its parent must exist.
+///
+/// Raises:
+///     LockError: the directory is a symbolic link, somebody else's, or open to others.
+///     UnsupportedError: it is on a network filesystem.
+///     ResourceExhaustedError: no space or no descriptors.
+///     OSError: it can't be made or opened.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct LockTable {
     inner: Arc<lock::LockTable>,
@@ -135,13 +153,16 @@ impl LockTable {
         })
     }
 
-    /// Where the lock files are.
+    /// Where the lock files are. They are never removed.
     #[getter]
     fn directory(&self) -> &OsStr {
         self.inner.directory().as_os_str()
     }
 
-    /// Begins a session for one thread.
+    /// Begins a session.
+    ///
+    /// Args:
+    ///     operation: what others are told who wait for its locks; cut after 96 bytes.
     #[pyo3(signature = (operation = ""))]
     fn session(&self, py: Python<'_>, operation: &str) -> PyResult<LockSession> {
         guarded(py, || {
@@ -150,7 +171,7 @@ impl LockTable {
         })
     }
 
-    /// Says whether any session holds a lock at this moment.
+    /// Says whether any session, of this process too, holds a lock at this moment.
     #[pyo3(
         signature = (kind, number = None),
         text_signature = "($self, kind, number=0)"
@@ -164,7 +185,9 @@ impl LockTable {
         guarded(py, || Ok(self.inner.is_locked(to_key(kind, number)?)?))
     }
 
-    /// Returns what the holder of a lock has noted about itself.
+    /// Returns what the holder of a lock has noted about itself, for messages only.
+    ///
+    /// It may be stale, and None for a lock that is held; ``probe`` knows.
     #[pyo3(
         signature = (kind, number = None),
         text_signature = "($self, kind, number=0)"
@@ -188,7 +211,12 @@ impl LockTable {
     }
 }
 
-/// The locks of one thread.
+/// The locks of one thread: the one that first acquires. Made by ``LockTable.session``.
+///
+/// Locks are asked for in ascending order of (init, pod, container, store), then of number, and
+/// released in any. Sessions exclude each other, also in one process and in one thread.
+/// Leaving its ``with`` or ``close`` releases everything; so does the end of the last reference to
+/// it and to its guards.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct LockSession {
     inner: Session,
@@ -196,7 +224,26 @@ pub(super) struct LockSession {
 
 #[pymethods]
 impl LockSession {
-    /// Takes a lock, waiting for it in a fair queue.
+    /// Takes a lock, waiting for it in the kernel's queue.
+    ///
+    /// The interpreter lock is released and signals are handled during the wait. A wait that ends
+    /// without the lock leaves a thread and a descriptor behind until its turn comes; the next wait
+    /// for the same lock takes them over.
+    ///
+    /// Args:
+    ///     kind: ranks in the order init, pod, container, store.
+    ///     number: of the object, from 0 on.
+    ///     shared: admits other shared holders.
+    ///     timeout: seconds; None waits for ever, 0 not at all.
+    ///
+    /// Raises:
+    ///     LockTimeoutError: it was not free in time; names the holder when that is known.
+    ///     LockOrderError: this session holds it already, or one that comes later in the order.
+    ///     LockError: the session is closed or another thread's, or the lock file was deleted or
+    ///         replaced while locks were held in it.
+    ///     UseAfterForkError: the session was made before a fork.
+    ///     InvalidArgumentError: there is no such kind or number, or the timeout is negative.
+    ///     ResourceExhaustedError: no descriptors, threads or memory.
     #[pyo3(
         signature = (kind, number = None, shared = false, timeout = None),
         text_signature = "($self, kind, number=0, shared=False, timeout=None)"
@@ -223,7 +270,7 @@ impl LockSession {
         })
     }
 
-    /// What this session holds, in order.
+    /// What this session holds: kind, number, shared; in order.
     #[getter]
     fn held(&self, py: Python<'_>) -> PyResult<Vec<(&'static str, u64, bool)>> {
         guarded(py, || {
@@ -233,13 +280,18 @@ impl LockSession {
         })
     }
 
-    /// Whether the session has been closed.
+    /// Whether it has been closed, as it is in a forked child.
     #[getter]
     fn closed(&self) -> bool {
         self.inner.is_closed()
     }
 
-    /// Releases everything and ends the session.
+    /// Releases everything and ends the session; the second time, it does nothing.
+    ///
+    /// In a forked child it does nothing either: the locks are the parent's.
+    ///
+    /// Raises:
+    ///     LockError: it is another thread's session.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, || Ok(self.inner.close()?))
     }
@@ -260,7 +312,7 @@ impl LockSession {
     }
 }
 
-/// One lock that a session has taken.
+/// One lock that a session has taken. Dropping it releases nothing.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct LockGuard {
     session: Py<LockSession>,
@@ -270,6 +322,10 @@ pub(super) struct LockGuard {
 #[pymethods]
 impl LockGuard {
     /// Releases the lock; the second time, or after the session's end, it does nothing.
+    ///
+    /// Raises:
+    ///     LockError: it is another thread's.
+    ///     UseAfterForkError: it was taken before a fork.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, || Ok(self.session.get().inner.release(self.taken)?))
     }

@@ -1,5 +1,10 @@
 //! `Traversal`: the state machine of `crate::traverse` behind a lock, with ids for numbers.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these are the docstrings of the stub, which Python's `help` shows as they are"
+)]
+
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +28,9 @@ impl Deref for Shared {
     }
 }
 
-/// One walk over a graph. Threads may share it.
+/// One walk over a graph: says what is ready, is told what became of it, says what is skipped.
+///
+/// Made by ``DependencyGraph.traversal``. It does nothing by itself and never waits.
 #[pyclass(frozen, module = "podcore._core")]
 pub(super) struct Traversal {
     /// Where the ids are.
@@ -53,6 +60,7 @@ impl Traversal {
 
 #[pymethods]
 impl Traversal {
+    /// Returns the ids that became ready since the last call; each is handed out once.
     fn ready<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         guarded(py, || {
             let ready = self.state().ready();
@@ -60,6 +68,11 @@ impl Traversal {
         })
     }
 
+    /// Takes note that a container did what it should.
+    ///
+    /// Raises:
+    ///     InvalidArgumentError: it was not handed out, or its result is known already.
+    ///     NoSuchContainerError: the graph has no such id.
     #[pyo3(signature = (id, /))]
     fn succeed(&self, id: &Bound<'_, PyString>) -> PyResult<()> {
         let py = id.py();
@@ -70,6 +83,15 @@ impl Traversal {
         })
     }
 
+    /// Takes note that a container failed.
+    ///
+    /// Returns:
+    ///     The ids that are skipped for it: all that wait for it, directly or not, but for those
+    ///     that were skipped before.
+    ///
+    /// Raises:
+    ///     InvalidArgumentError: it was not handed out, or its result is known already.
+    ///     NoSuchContainerError: the graph has no such id.
     #[pyo3(signature = (id, /))]
     fn fail<'py>(&self, id: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyList>> {
         let py = id.py();
@@ -81,6 +103,9 @@ impl Traversal {
         })
     }
 
+    /// Every skipped id with the one that failed first of those it waited for.
+    ///
+    /// In the order in which they were skipped, and then in that of the keys.
     #[getter]
     fn skipped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         guarded(py, || {
@@ -93,6 +118,7 @@ impl Traversal {
         })
     }
 
+    /// Whether every id is skipped or has a result.
     #[getter]
     fn finished(&self) -> bool {
         self.state().finished()
