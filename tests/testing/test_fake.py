@@ -9,7 +9,7 @@ import pytest
 
 import podcore
 from podcore import ContainerStatus, Outcome
-from podcore.kernel import process
+from podcore.kernel import mountinfo, process
 from podcore.testing import Behaviour, FakeContainers, check_invariants, fake_engine
 
 
@@ -61,6 +61,23 @@ def make(engine, rootfs_directory):
 
 def states(pod):
     return {one.name: one.status.value for one in pod.containers()}
+
+
+@pytest.mark.parametrize("infra", [True, False], ids=["infra", "pins"])
+def test_a_pod_that_shares_namespaces_lives_and_leaves_no_mount(
+    engine, memory, rootfs_directory, infra
+):
+    pod = engine.create_pod("web", infra=infra)
+    fields = {"rootfs": rootfs_directory, "command": ("/bin/server",)}
+    pod.create_container("db", namespaces={"ipc": "private"}, **fields)
+    pod.create_container("api", namespaces={"ipc": "container:db"}, **fields)
+    for _ in range(2):
+        pod.start()
+        assert states(pod) == {"db": "running", "api": "running"}
+        assert mountinfo.below(memory) == []
+        pod.stop(timeout=0)
+    pod.remove()
+    assert os.listdir(f"{memory}/run/pods") == []
 
 
 def test_a_life_goes_as_with_real_ones(engine, make):

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -229,7 +229,8 @@ _installing = threading.Lock()
 _worlds: list[tuple[FakeContainers, str]] = []
 _identify, _open_pidfd, _send = process.identify, process.open_pidfd, process.send
 _in_cgroup = process.in_cgroup
-_overlay, _unmount = mounts.overlay, mounts.unmount
+_overlay, _tmpfs, _unmount = mounts.overlay, mounts.tmpfs, mounts.unmount
+_from_namespace, _pin_namespaces = mounts.from_namespace, mounts.pin_namespaces
 
 
 def _world_of(pid: int) -> FakeContainers | None:
@@ -272,6 +273,26 @@ def _fake_overlay(lower: str, upper: str, work: str, target: str) -> None:
         _overlay(lower, upper, work, target)
 
 
+def _fake_tmpfs(target: str, *, size: int | None = None, mode: int = 0o755) -> None:
+    if not _simulated(target):
+        _tmpfs(target, size=size, mode=mode)
+
+
+def _fake_from_namespace(namespace: str, source: str, target: str) -> None:
+    if not _simulated(target):
+        _from_namespace(namespace, source, target)
+
+
+def _fake_pin_namespaces(
+    pins: Sequence[tuple[str, str]],
+    *,
+    hostname: str,
+    sysctls: Sequence[tuple[str, str]] = (),
+) -> None:
+    if not all(_simulated(path) for _, path in pins):
+        _pin_namespaces(pins, hostname=hostname, sysctls=sysctls)
+
+
 def _fake_unmount(target: str) -> None:
     if not _simulated(target):
         _unmount(target)
@@ -284,6 +305,9 @@ _PLACES: tuple[tuple[object, str, Callable[..., object], Callable[..., object]],
     (process, "send", _send, _fake_send),
     (process, "in_cgroup", _in_cgroup, _fake_in_cgroup),
     (mounts, "overlay", _overlay, _fake_overlay),
+    (mounts, "tmpfs", _tmpfs, _fake_tmpfs),
+    (mounts, "from_namespace", _from_namespace, _fake_from_namespace),
+    (mounts, "pin_namespaces", _pin_namespaces, _fake_pin_namespaces),
     (mounts, "unmount", _unmount, _fake_unmount),
 )
 
