@@ -1,6 +1,7 @@
 """Commands that are run in real containers."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -10,6 +11,7 @@ import podcore
 from harness import host
 from harness.polling import eventually
 from integration.builders import add, new_pod
+from podcore.lifecycle.exec import _REMEDY
 
 
 @pytest.fixture
@@ -74,20 +76,41 @@ def test_a_signalled_command_has_the_exit_code_of_its_signal(container):
 
 
 @pytest.mark.runtimes("crun")
-def test_what_does_not_run_takes_no_command(site):
+def test_what_does_not_run_takes_no_command_and_says_what_must_come_first(site):
     pod = new_pod(site)
     container = add(site, pod, "a")
-    with pytest.raises(podcore.ContainerStateError):
-        container.exec(["true"])
+
+    def refused(state, hint):
+        with pytest.raises(podcore.ContainerStateError, match=f"\nhint: {hint}$") as caught:
+            container.exec(["true"])
+        assert caught.value.current == state
+
+    refused("configured", "start it first")
     pod.start()
     pod.pause()
-    with pytest.raises(podcore.ContainerStateError) as caught:
-        container.exec(["true"])
-    assert caught.value.current == "paused"
+    refused("paused", "unpause it first")
     pod.unpause()
     pod.kill()
-    with pytest.raises(podcore.ContainerStateError):
-        container.exec(["true"])
+    refused("exited", "start it first")
+
+
+@pytest.mark.parametrize("state", sorted(set(podcore.ContainerStatus) - {"running", "stopping"}))
+def test_each_state_that_takes_no_command_has_a_remedy(state):
+    assert _REMEDY[state]
+
+
+@pytest.mark.runtimes("crun")
+def test_one_whose_run_files_are_gone_is_to_be_restarted(container):
+    host_ = container._engine.host
+    with host_.store.read() as view:
+        record = view.container(container.id)
+    shutil.rmtree(host_.places.attempt(record.id, record.incarnation))
+
+    with pytest.raises(podcore.ContainerStateError, match=r"`a`.*gone\nhint: restart it$"):
+        container.exec(["true"], timeout=60)
+    assert host_.cgroup(record.cgroup_path).populated()
+    container.restart(timeout=0)
+    assert container.exec(["true"], timeout=60).exit_code == 0
 
 
 @pytest.mark.runtimes("crun")

@@ -42,6 +42,16 @@ KILL_PATIENCE = 5.0
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
+_REMEDY = {
+    ContainerStatus.CONFIGURED: "start it first",
+    ContainerStatus.CREATED: "start it first",
+    ContainerStatus.EXITED: "start it first",
+    ContainerStatus.PAUSED: "unpause it first",
+    ContainerStatus.REMOVING: "`podcore rm --force` finishes that",
+    ContainerStatus.UNKNOWN: "`podcore system check` says what is wrong",
+}
+"""What must be done before a command can be run in a container of that state."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exec:
@@ -206,7 +216,7 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
 
     Raises:
         InvalidArgumentError: it can't be a command.
-        ContainerStateError: the container is not running.
+        ContainerStateError: the container is not running, or its run files are gone.
     """
     if not wanted.command or not all(isinstance(word, str) for word in wanted.command):
         message = f"the command of an exec in `{which.name}` is empty or holds what is no string"
@@ -227,10 +237,14 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
     )
     if wanted.terminal and wanted.size is not None:
         described["consoleSize"] = {"height": wanted.size[0], "width": wanted.size[1]}
-    directory = f"{host.places.attempt(record.id, record.incarnation)}/{token}"
+    attempt = host.places.attempt(record.id, record.incarnation)
+    directory = f"{attempt}/{token}"
     cgroup = host.cgroup(f"{record.cgroup_path}/{token}")
     try:
-        make_directory(directory)
+        try:
+            make_directory(directory)
+        except FileNotFoundError:
+            raise _without_files(record, attempt) from None
         write_atomic(f"{directory}/process.json", json.dumps(described).encode())
         cgroup.create()
         yield Prepared(host, record, wanted, directory, cgroup)
@@ -246,10 +260,18 @@ def _running(host: Host, which: ContainerRecord) -> ContainerRecord:
     if now.state not in (ContainerStatus.RUNNING, ContainerStatus.STOPPING):
         message = (
             f"container `{which.name}` ({short(which.id)}) is {now.state}, "
-            "so nothing can be run in it\nhint: start it first"
+            f"so nothing can be run in it\nhint: {_REMEDY[now.state]}"
         )
         raise ContainerStateError(message, now.state, ("running",))
     return now
+
+
+def _without_files(record: ContainerRecord, attempt: str) -> ContainerStateError:
+    message = (
+        f"nothing can be run in container `{record.name}` ({short(record.id)}): "
+        f"its run files `{attempt}` are gone\nhint: restart it"
+    )
+    return ContainerStateError(message, record.state, ("running",))
 
 
 def _in_rootfs(host: Host, record: ContainerRecord, name: str) -> bool | None:
