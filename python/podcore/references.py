@@ -43,10 +43,12 @@ def resolve(
     if matches:
         shown = ", ".join(f"`{short(match)}`" for match in matches[:5])
         more = f" and {len(matches) - 5} more" if len(matches) > 5 else ""
+        remedy = "give more digits of the id"
+        if any(name == text for _, name in candidates):
+            # Names are unique but for those of containers in different pods.
+            remedy = f"name its pod too, as in `POD/{text}`, or give its id"
         raise AmbiguousReferenceError(
-            f"`{text}` means more than one {what}{place}: {shown}{more}\n"
-            "hint: give more digits of the id",
-            matches,
+            f"`{text}` means more than one {what}{place}: {shown}{more}\nhint: {remedy}", matches
         )
     missing = NoSuchPodError if what == "pod" else NoSuchContainerError
     raise missing(f"no {what} `{text}`{place}\nhint: `{_LISTED_BY[what]}` lists them")
