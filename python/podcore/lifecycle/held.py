@@ -26,7 +26,8 @@ class Commit:
 
     Attributes:
         record: the new row; the very one that is known to be committed is not written again.
-        event: what happened, for ``podcore events``; "" for a row that only says what is meant.
+        event: what happened, for the store's log of events, which repairs and tests read (there is
+            no command for it); "" for a row that only says what is meant.
         detail: of the event.
         durable: survives a power loss too.
         gone: there is no row any more.
