@@ -185,19 +185,31 @@ def test_a_pipe_without_a_reader_ends_it_quietly(argv):
     assert done.stderr == b""
 
 
-def test_a_full_disk_is_an_error():
+def on_a_full_disk(stream, *argv):
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "podcore", "version"],
-            stdout=full,
-            stderr=subprocess.PIPE,
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
+        return subprocess.run(
+            [sys.executable, "-m", "podcore", *argv],
+            **streams,
+            # argparse does not tell of what it can't write without a buffer.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
             timeout=60,
             check=False,
             text=True,
         )
 
+
+@pytest.mark.parametrize("argv", [["--help"], ["version"], ["version", "--json"]], ids=" ".join)
+def test_an_output_on_a_full_disk_is_an_error_that_names_it(argv):
+    done = on_a_full_disk("stdout", *argv)
+
     assert done.returncode == 125
-    assert done.stderr == "Error: [Errno 28] No space left on device\n"
+    assert done.stderr == "Error: stdout could not be written: No space left on device\n"
+
+
+def test_a_message_on_a_full_disk_leaves_the_exit_code_alone():
+    assert on_a_full_disk("stderr", "--root", "/proc/no", "pod", "ps").returncode == 125
+    assert on_a_full_disk("stderr", "nonsense").returncode == 2
 
 
 @pytest.mark.parametrize(

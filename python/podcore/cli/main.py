@@ -70,7 +70,11 @@ def run() -> NoReturn:
     except OSError as problem:
         # What argparse prints by itself gets here unnoticed.
         output.abandon()
-        code = BROKEN_PIPE if isinstance(problem, BrokenPipeError) else code or FAILED
+        if isinstance(problem, BrokenPipeError):
+            code = BROKEN_PIPE
+        else:
+            output.error(str(output.unwritten(problem)))
+            code = code or FAILED
     sys.exit(code)
 
 
@@ -104,6 +108,11 @@ def main(argv: Sequence[str]) -> int:
     except output.ClosedOutputError:
         output.abandon()
         return BROKEN_PIPE
+    except output.UnwritableOutputError as problem:
+        # What is left in its buffer can't be written either.
+        output.abandon()
+        output.error(str(problem))
+        return FAILED
     except TerminatedError:
         return TERMINATED
     except KeyboardInterrupt:

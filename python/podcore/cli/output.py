@@ -23,6 +23,10 @@ class ClosedOutputError(Exception):
     """Whoever read stdout is gone; the command ends without a word."""
 
 
+class UnwritableOutputError(Exception):
+    """What should be shown could not be written, to a full disk for example; says to which."""
+
+
 class Column(NamedTuple):
     """A column of a table: its heading, and what it shows of a row."""
 
@@ -56,28 +60,28 @@ def line(text: str = "") -> None:
 
     Raises:
         ClosedOutputError: nobody reads it any more.
-        OSError: it could not be written.
+        UnwritableOutputError: it could not be written.
     """
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise ClosedOutputError from None
+    except OSError as problem:
+        raise unwritten(problem) from None
 
 
 def lines(texts: Iterable[str]) -> None:
     """Writes lines to stdout as they come, and flushes once.
 
     Raises:
-        ClosedOutputError, OSError: as ``line``.
+        ClosedOutputError, UnwritableOutputError: as ``line``.
     """
     try:
         try:
             sys.stdout.writelines(f"{text}\n" for text in texts)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise ClosedOutputError from None
+    except OSError as problem:
+        raise unwritten(problem) from None
 
 
 def ids(found: Iterable[str], *, full: bool) -> None:
@@ -95,7 +99,7 @@ def data(content: bytes, *, stream: TextIO | None = None, raw: bool = False) -> 
 
     Raises:
         ClosedOutputError: nobody reads it any more.
-        OSError: it could not be written.
+        UnwritableOutputError: it could not be written.
     """
     target = sys.stdout if stream is None else stream
     try:
@@ -106,14 +110,30 @@ def data(content: bytes, *, stream: TextIO | None = None, raw: bool = False) -> 
         else:
             target.write(escape_bytes(content))
             target.flush()
-    except BrokenPipeError:
-        raise ClosedOutputError from None
+    except OSError as problem:
+        raise unwritten(problem, target) from None
+
+
+def unwritten(problem: OSError, stream: TextIO | None = None) -> Exception:
+    """Returns what a command ends with whose output could not be written.
+
+    Args:
+        problem: why.
+        stream: to where; None for stdout.
+    """
+    if isinstance(problem, BrokenPipeError):
+        return ClosedOutputError()
+    name = "stderr" if stream is sys.stderr else "stdout"
+    return UnwritableOutputError(f"{name} could not be written: {problem.strerror or problem}")
 
 
 def note(text: str) -> None:
     """Writes a line to stderr: progress and warnings, never results."""
-    sys.stderr.write(escape(text) + "\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(escape(text) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody can be told; the exit code still says what it would have said
 
 
 def error(text: str) -> None:
