@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from podcore.monitor.conmon import Conmon
     from podcore.oci.interface import OCIRuntime
     from podcore.places import Places
-    from podcore.store import Store
+    from podcore.store import Claim, Store
 
 QUICK = "quick"
 """What a verb does to a container when that takes about a millisecond: a signal, a freeze."""
@@ -80,6 +80,7 @@ class Host:
         """The lock table; opening it makes the state and run directories.
 
         Raises:
+            InvalidArgumentError: the state directory is worked on with another run directory.
             UnsupportedError: a directory belongs to somebody else, is a symlink, is open to
                 others, or is on a network filesystem.
         """
@@ -87,6 +88,9 @@ class Host:
             with self._opening:
                 if self._locks is None:
                     ensure_private_directory(self.places.root)
+                    if not os.path.lexists(self.places.run_root):
+                        # One that is there is judged as the store is opened, before its first use.
+                        self.claim.check(f"{self.places.root}/state.db")
                     ensure_private_directory(self.places.run_root)
                     self._locks = LockTable(self.places.locks)
         return self._locks
@@ -96,6 +100,7 @@ class Host:
         """The state store.
 
         Raises:
+            InvalidArgumentError: the state directory is worked on with another run directory.
             StoreError: see its subclasses.
         """
         if self._store is None:
@@ -106,8 +111,15 @@ class Host:
                     locks = self.locks  # makes and checks the directories first
                     self._refuse_loss()
                     self._refuse_lost_journal()
-                    self._store = Store.open(self.places.root, locks)
+                    self._store = Store.open(self.places.root, locks, self.claim)
         return self._store
+
+    @property
+    def claim(self) -> "Claim":
+        """What the database remembers of who works on it: where the locks are."""
+        from podcore.store import Claim
+
+        return Claim(self.places.run_root, self.boot_id)
 
     def _refuse_loss(self) -> None:
         """Makes no new database where there are containers or pods of an earlier one.

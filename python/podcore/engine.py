@@ -37,7 +37,8 @@ class Engine:
         root: the state directory, which survives a reboot; default: ``PODCORE_ROOT``, else
             ``/var/lib/podcore``. Made, with mode 0700, when it is missing.
         run_root: the run directory; default: ``PODCORE_RUNROOT``, else ``/run/podcore``. All
-            engines on one state directory must use the same one: the locks are there.
+            engines on one state directory must use the same one, as the locks are there; another
+            one is refused until the next boot, or until the first is gone.
         oci_runtime: name or path of the OCI runtime of new containers; default:
             ``PODCORE_RUNTIME``, else the first of crun and runc that can run on this host.
         max_workers: container transitions at once, 1 to 256; default: two for each CPU, at least 4.
@@ -63,7 +64,7 @@ class Engine:
 
         self._places = Places(
             root=_directory(root, "root", "PODCORE_ROOT", "/var/lib/podcore"),
-            run_root=_directory(run_root, "run_root", "PODCORE_RUNROOT", "/run/podcore"),
+            run_root=_real(_directory(run_root, "run_root", "PODCORE_RUNROOT", "/run/podcore")),
             cgroup_parent=_cgroup(cgroup_parent),
         )
         self._max_workers = _workers(max_workers)
@@ -80,7 +81,7 @@ class Engine:
 
     @property
     def run_root(self) -> str:
-        """The run directory, absolute."""
+        """The run directory, absolute and by its real path: all who use it know it by one name."""
         return self._places.run_root
 
     @property
@@ -347,6 +348,12 @@ class Engine:
 def _directory(given: object, what: str, variable: str, otherwise: str) -> str:
     path = os.environ.get(variable) or otherwise if given is None else _text(given, what)
     return os.path.abspath(path)
+
+
+def _real(path: str) -> str:
+    """Returns a path without symbolic links, but for what it names: such a directory is refused."""
+    parent, name = os.path.split(path)
+    return os.path.join(os.path.realpath(parent), name)
 
 
 def _program(given: object, what: str, variable: str | None) -> str | None:

@@ -34,7 +34,7 @@ def prepare(host: Host, spec: PodSpec) -> str:
             "hint: `apt-get install catatonit`, or share nothing (`share=()`)"
         )
         raise UnsupportedError(message)
-    _ = host.locks  # makes the state directory
+    _ = host.store  # makes the state directory, unless it is in use with another run directory
     status = os.stat(program)
     directory = host.places.infra_root(f"{status.st_size}-{status.st_mtime_ns}")
     if os.path.isdir(directory):

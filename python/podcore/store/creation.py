@@ -1,26 +1,79 @@
 """Makes a database, and brings an older one up to date, while everybody else waits."""
 
+import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import apsw
 
+from podcore.errors import LockTimeoutError
 from podcore.kernel.exhaustion import typed as exhausted
 from podcore.kernel.files import sync_directory
 from podcore.store import faults, schema
+from podcore.store.claims import Claim
 from podcore.store.connection import Connection
 
 if TYPE_CHECKING:
     from podcore._core import LockTable
 
 _TIMEOUT = 30.0
+_POLL = 0.005
 
 
-def create(path: str, locks: "LockTable") -> None:
+@contextmanager
+def alone(path: str) -> Iterator[None]:
+    """Keeps out whoever would make the same database with the locks of another run directory.
+
+    Those of one run directory exclude each other by the ``init`` lock, which the caller holds; so
+    nobody waits here but for a stranger, who will be refused, or will refuse.
+
+    Raises:
+        LockTimeoutError: the other one takes too long.
+        ReadOnlyStoreError, ResourceExhaustedError: the directory can't be opened.
+    """
+    directory = os.path.dirname(path)
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise exhausted(error, f"open `{directory}`") or faults.read_only(path) from error
+    try:
+        begun = time.monotonic()
+        while not _locked(fd):
+            if time.monotonic() - begun > _TIMEOUT:
+                raise LockTimeoutError(
+                    f"a podcore with another run directory has been making `{path}` for too long\n"
+                    f"hint: `lsof {directory}` names it",
+                    waited=time.monotonic() - begun,
+                )
+            time.sleep(_POLL)
+        yield
+        # A child that was forked meanwhile has this descriptor, too, and with it the lock.
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def create(path: str, locks: "LockTable", claim: Claim | None = None) -> None:
     """Makes a database unless there is one by now.
 
     It gets its name when it is whole: a crash leaves nothing half-made under that name.
     Takes the ``init`` lock exclusively; the calling thread must hold none of an engine's locks.
+
+    Args:
+        path: of the database.
+        locks: of the engine.
+        claim: what the new one remembers from the beginning.
 
     Raises:
         StoreCorruptError: the journal of a lost database lies there.
@@ -28,15 +81,16 @@ def create(path: str, locks: "LockTable") -> None:
         ResourceExhaustedError: no space or no descriptors left.
         LockTimeoutError: somebody else has been making one for too long.
     """
-    with locks.session("create the state store") as session:
+    with locks.session("create the state store") as session, ExitStack() as stack:
         session.acquire("init", timeout=_TIMEOUT)
+        stack.enter_context(alone(path))
         if os.path.lexists(path):
             return
         if os.path.lexists(f"{path}-wal"):
             # SQLite would take it for the new database's own.
             raise faults.corrupt(path, "it is gone, but its journal (-wal) is there")
         try:
-            build(f"{path}.new")
+            build(f"{path}.new", claim)
             os.rename(f"{path}.new", path)
             sync_directory(os.path.dirname(path))
         except apsw.Error as error:
@@ -56,8 +110,9 @@ def migrate(path: str, locks: "LockTable") -> None:
         StoreError: see its other subclasses.
         LockTimeoutError: somebody else works on it for too long.
     """
-    with locks.session("migrate the state store") as session:
+    with locks.session("migrate the state store") as session, ExitStack() as stack:
         session.acquire("init", timeout=_TIMEOUT)
+        stack.enter_context(alone(path))
         session.acquire("store", timeout=_TIMEOUT)
         connection = Connection(path)
         try:
@@ -79,8 +134,13 @@ def migrate(path: str, locks: "LockTable") -> None:
             connection.close()
 
 
-def build(path: str) -> None:
-    """Makes an empty database, in place of what a process that died here left."""
+def build(path: str, claim: Claim | None = None) -> None:
+    """Makes an empty database, in place of what a process that died here left.
+
+    Args:
+        path: where.
+        claim: what it remembers from the beginning.
+    """
     for suffix in ("", "-wal", "-shm", "-journal"):
         try:
             os.unlink(f"{path}{suffix}")  # of a process that died here
@@ -94,8 +154,11 @@ def build(path: str) -> None:
         database.execute(
             f"BEGIN IMMEDIATE; {schema.CREATE}"
             f"PRAGMA application_id = {schema.APPLICATION_ID};"
-            f"PRAGMA user_version = {schema.version()}; COMMIT"
+            f"PRAGMA user_version = {schema.version()}"
         ).fetchall()
+        if claim is not None:
+            database.execute("INSERT INTO meta (key, value) VALUES (?, ?)", claim.row)
+        database.execute("COMMIT")
         # Once and for all: readers don't wait for writers in this mode.
         database.execute("PRAGMA journal_mode = WAL").fetchall()
     finally:

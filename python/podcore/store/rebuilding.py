@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import apsw
@@ -11,6 +12,7 @@ from podcore.kernel.exhaustion import typed as exhausted
 from podcore.kernel.files import sync_directory
 from podcore.store import creation, faults
 from podcore.store.change import Change
+from podcore.store.claims import Claim
 from podcore.store.connection import Connection, file_identity
 from podcore.store.rows import Configs
 from podcore.store.store import FILE
@@ -32,6 +34,7 @@ def rebuild(
     locks: "LockTable",
     fill: Callable[[Change], None],
     damaged: tuple[int, int] | None,
+    claim: Claim | None = None,
 ) -> str:
     """Makes a database anew and moves the old one aside, both as a whole.
 
@@ -43,6 +46,7 @@ def rebuild(
         locks: of the same engine.
         fill: writes the rows, in the transaction that it is given.
         damaged: ``identity`` of the old one; when it is another one by now, nothing is done.
+        claim: what the new one remembers from the beginning.
 
     Returns:
         The path that the old database has now; "" when there was none to move.
@@ -52,13 +56,14 @@ def rebuild(
         LockTimeoutError: somebody works on the old one for too long.
     """
     path = f"{os.path.realpath(directory)}/{FILE}"
-    with locks.session("rebuild the state store") as session:
+    with locks.session("rebuild the state store") as session, ExitStack() as stack:
         session.acquire("init", timeout=_TIMEOUT)
         session.acquire("store", timeout=_TIMEOUT)
+        stack.enter_context(creation.alone(path))
         if identity(directory) != damaged:
             return ""
         try:
-            creation.build(f"{path}.new")
+            creation.build(f"{path}.new", claim)
             _fill(f"{path}.new", fill)
             moved = _move_aside(path)
             os.rename(f"{path}.new", path)

@@ -19,6 +19,7 @@ from podcore.store.view import View
 
 if TYPE_CHECKING:
     from podcore._core import LockSession, LockTable
+    from podcore.store.claims import Claim
 
 FILE = "state.db"
 
@@ -38,8 +39,11 @@ class Store:
         path: of the database. Nothing else in this process may open it, see ``Connection``.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, claim: "Claim | None" = None) -> None:
         self.path = path
+        self._claim = claim
+        # The database that has it, by device and inode.
+        self._claimed: tuple[int, int] | None = None
         self._pid = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
@@ -49,7 +53,14 @@ class Store:
         _stores.add(self)
 
     @classmethod
-    def open(cls, directory: str, locks: "LockTable", *, create: bool = True) -> "Store":
+    def open(
+        cls,
+        directory: str,
+        locks: "LockTable",
+        claim: "Claim | None" = None,
+        *,
+        create: bool = True,
+    ) -> "Store":
         """Opens the store of a state directory.
 
         Where there is none it is made, and an older one is brought up to date, both under the
@@ -59,9 +70,12 @@ class Store:
         Args:
             directory: exists, and belongs to the caller.
             locks: of the same engine.
+            claim: where those locks are, which is recorded with the first write; None for locks
+                that nobody else could have elsewhere.
             create: make one where there is none.
 
         Raises:
+            InvalidArgumentError: it is worked on with other locks.
             StoreCorruptError: it is damaged, or not a podcore's.
             StoreTooNewError: it was written by a newer podcore.
             ReadOnlyStoreError: there is none, or an old one, and the directory can't be written.
@@ -74,15 +88,17 @@ class Store:
         if not os.path.lexists(path):
             if not create:
                 raise StoreError(f"there is no state store `{path}`\nhint: create a pod first")
-            creation.create(path, locks)
-        store = cls(path)
-        connection = store._take()
-        version = connection.version
-        store._give(connection)
+            creation.create(path, locks, claim)
+        store = cls(path, claim)
+        try:
+            version = store._look()
+        except BaseException:
+            store.close()
+            raise
         if version < schema.version():
             store.close()
             creation.migrate(path, locks)
-            store = cls(path)
+            store = cls(path, claim)
         return store
 
     @contextmanager
@@ -126,6 +142,7 @@ class Store:
             timeout: seconds to wait for the lock and for other programs.
 
         Raises:
+            InvalidArgumentError: it is worked on with the locks of another run directory by now.
             LockTimeoutError: podcore's own writers hold the lock for too long.
             StoreBusyError: another program does.
             ReadOnlyStoreError: the filesystem lets nobody write.
@@ -149,9 +166,13 @@ class Store:
                 connection.set_durable(durable)
                 connection.set_patience(_coarse(deadline - time.monotonic()))
                 connection.execute("BEGIN IMMEDIATE")
-                yield Change(connection, self._configs)
+                change = Change(connection, self._configs)
+                if self._claim is not None and self._claimed != connection.identity:
+                    self._claim.record(change, os.path.dirname(self.path))
+                yield change
                 connection.execute("COMMIT")
                 committed = True
+                self._claimed = connection.identity
             except apsw.Error as error:
                 raise self._typed(error, connection) from error
             except DamagedRowError as error:
@@ -188,6 +209,22 @@ class Store:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def _look(self) -> int:
+        """Returns the version of the schema, after a look at whose locks it is worked on with."""
+        connection = self._take()
+        try:
+            if self._claim is not None:
+                view = View(connection, self._configs)
+                if self._claim.recorded(view, os.path.dirname(self.path)):
+                    self._claimed = connection.identity
+            return connection.version
+        except apsw.Error as error:
+            raise self._typed(error, connection) from error
+        except DamagedRowError as error:
+            raise faults.corrupt(self.path, str(error)) from error
+        finally:
+            self._give(connection)
 
     def _check_usable(self) -> None:
         if os.getpid() != self._pid:

@@ -35,7 +35,11 @@ def check(host: Host, findings: Findings) -> bool:
 
 def _rebuild(host: Host, damaged: tuple[int, int] | None) -> None:
     found = recovery.entries(host.places)
-    rebuild(host.places.root, host.locks, lambda change: _refill(host, change, found), damaged)
+
+    def fill(change: Change) -> None:
+        _refill(host, change, found)
+
+    rebuild(host.places.root, host.locks, fill, damaged, host.claim)
 
 
 def _refill(host: Host, change: Change, found: list[Entry]) -> None:
