@@ -133,7 +133,8 @@ def note(text: str) -> None:
         sys.stderr.write(escape(text) + "\n")
         sys.stderr.flush()
     except OSError:
-        pass  # nobody can be told; the exit code still says what it would have said
+        # Nobody can be told, and the exit code must still be what it would have been.
+        abandon(sys.stderr)
 
 
 def error(text: str) -> None:
@@ -228,8 +229,12 @@ def confirm(warning: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def abandon() -> None:
-    """Points stdout to nowhere, so that the interpreter's last flush does not complain."""
+def abandon(stream: TextIO | None = None) -> None:
+    """Points a stream to nowhere, so that the interpreter's last flush does not complain.
+
+    Args:
+        stream: ``sys.stderr``; None for stdout.
+    """
     sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
+    os.dup2(sink, (sys.stdout if stream is None else stream).fileno())
     os.close(sink)
