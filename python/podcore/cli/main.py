@@ -75,6 +75,10 @@ def run() -> NoReturn:
         else:
             output.error(str(output.unwritten(problem)))
             code = code or FAILED
+    try:
+        sys.stderr.flush()
+    except OSError:
+        output.abandon(sys.stderr)
     sys.exit(code)
 
 
