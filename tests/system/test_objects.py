@@ -1,5 +1,6 @@
 """What rows say is held against the host, and put right where that is possible."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from harness.bare import kill_hard
 from harness.polling import eventually
 from podcore.kernel import host as kernel_host
 from podcore.kernel.files import remove_tree
+from podcore.lifecycle import rootfs
 from podcore.model import ContainerStatus
 from podcore.records import Intent, ProcessIdentity, Verb
 from podcore.testing import check_invariants
@@ -91,6 +93,29 @@ def test_a_half_removed_container_is_removed(engine, pod, rewrite, dead_pid):
     assert [one.repaired for one in engine.check(repair=True)] == [True]
 
     assert [one.name for one in pod.containers()] == ["api"]
+    assert engine.check() == []
+
+
+def test_a_half_removed_pod_that_can_not_be_removed_says_what_fails(engine, pod, monkeypatch):
+    host = engine.host
+    with host.session("test") as session, host.store.write(session) as change:
+        change.save_pod(replace(change.pod(pod.id), removing=True))
+    db = pod.container("db").id
+    discard = rootfs.discard
+
+    def discard_all_but_one(places, container_id):
+        if container_id == db:
+            raise OSError(errno.EROFS, "Read-only file system", places.container(db))
+        discard(places, container_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rootfs, "discard", discard_all_but_one)
+        (found,) = engine.check(repair=True)
+
+    assert (found.kind, found.object, found.repaired) == ("pod", pod.id, False)
+    assert "container `web/db`: " in str(found)
+    assert "Read-only file system" in str(found)
+    assert [one.repaired for one in engine.check(repair=True)] == [True]
     assert engine.check() == []
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from podcore.errors import PodcoreError
+from podcore.errors import PartialFailureError, PodcoreError
 from podcore.model import Finding
 
 
@@ -48,6 +48,17 @@ class Findings:
                     mend()
             except (PodcoreError, OSError) as error:
                 repaired = False
-                hint = str(error)
+                hint = _reason(error)
         self.found.append(Finding(kind, thing, text, repaired, "" if repaired else hint))
         return bool(repaired)
+
+
+def _reason(error: Exception) -> str:
+    """Returns why something was not put right; of a batch, a line for each container."""
+    if not isinstance(error, PartialFailureError):
+        return str(error)
+    names = {row.id: row.name for row in error.report.rows}
+    return "\n".join(
+        f"container `{error.report.pod_name}/{names[key]}`: {cause}"
+        for key, cause in error.errors.items()
+    )
