@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from podcore.errors import ReadOnlyStoreError, ResourceExhaustedError
-from podcore.store import Store
+from podcore.errors import InvalidArgumentError, ReadOnlyStoreError, ResourceExhaustedError
+from podcore.store import Claim, Store
 from store.builders import empty_the_journal, new_container, new_pod
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a filesystem")
@@ -17,7 +17,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a filesystem")
 WRITE = """
 import sys
 from podcore._core import LockTable
-from podcore.store import Store
+from podcore.store import Claim, Store
 
 store = Store.open(sys.argv[1], locks := LockTable(sys.argv[2]))
 with locks.session() as session:
@@ -202,6 +202,24 @@ def test_a_read_only_filesystem_can_be_read(small_filesystem, locks, session, jo
         pass
     assert session.held == []
     store.close()
+
+
+@needs_root
+@pytest.mark.integration
+def test_a_read_only_filesystem_need_not_remember_who_reads_it(
+    small_filesystem, locks, session, tmp_path
+):
+    directory, make_read_only = small_filesystem
+    Store.open(directory, locks, Claim(str(tmp_path), "this-boot")).close()
+    make_read_only()
+    store = Store.open(directory, locks, Claim("/another", "next-boot"))
+    with store.read() as view:
+        assert view.pods() == []
+    with pytest.raises(ReadOnlyStoreError), store.write(session):
+        pass
+    store.close()
+    with pytest.raises(InvalidArgumentError, match=str(tmp_path)):
+        Store.open(directory, locks, Claim("/another", "this-boot"))
 
 
 @needs_root
