@@ -49,6 +49,8 @@ def run(context: "Context", options: Namespace) -> int:
     """Creates a container, starts it, writes what it writes, and returns its exit code."""
     if options.rm and options.detach:
         raise UsageError("`--rm` and `--detach` exclude each other")
+    if options.stdin and options.terminal and not options.detach:
+        terminal.require()
     chosen = attaching.wish(options, start=True, stdin=options.stdin)
     container = creation.create(context, options)
     attached = not options.detach and (options.stdin or options.terminal)
@@ -162,6 +164,8 @@ def run_exec(context: "Context", options: Namespace) -> int:
     command = creation.command(options)
     if not command:
         raise UsageError("a command is missing")
+    if options.interactive and options.tty:
+        terminal.require()
     timeout = duration(options.timeout)
     environment = creation.environment(options.env)
     wanted = {

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from podcore.cli.selection import UsageError
+
 _SILENT = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -18,6 +20,18 @@ def stdin() -> int | bytes:
 def is_terminal(descriptor: int | bytes) -> bool:
     """Returns whether somebody types there."""
     return isinstance(descriptor, int) and os.isatty(descriptor)
+
+
+def require() -> None:
+    """Sees to it that somebody types, where a terminal is asked for with one's stdin as that.
+
+    An end of input means nothing to a terminal, so a command that reads would wait for ever.
+
+    Raises:
+        UsageError: stdin is no terminal.
+    """
+    if not is_terminal(stdin()):
+        raise UsageError("`-i` with `-t` needs a terminal, and stdin is none: leave out `-t`")
 
 
 def size() -> tuple[int, int] | None:
