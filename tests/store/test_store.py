@@ -17,7 +17,7 @@ from podcore.errors import (
 )
 from podcore.model import ContainerKind, ContainerStatus, Limits
 from podcore.records import Intent, ProcessIdentity, Verb, VolumeRecord
-from podcore.store import Store
+from podcore.store import Store, rows
 from podcore.store import change as change_module
 from store.builders import new_container, new_pod
 
@@ -425,3 +425,23 @@ def test_a_child_of_a_fork_can_not_use_it_nor_end_the_parents_transaction(
         change.save_container(container.but(incarnation=2))
     with store.read() as view:
         assert view.container(container.id).incarnation == 2
+
+
+def test_nothing_is_remembered_of_what_was_removed(store, session, pod):
+    """A worker that makes and removes pods for weeks does not grow."""
+    for number in range(3):
+        with store.write(session) as change:
+            one = change.add_container(new_container(pod, f"c{number}"))
+        with store.read() as view:
+            assert view.containers() == [one]
+        assert store._configs.get(one.id) is not None
+        with store.write(session) as change:
+            change.delete_container(one.id)
+        assert store._configs.get(one.id) is None
+
+
+def test_only_so_many_specs_are_remembered():
+    configs = rows.Configs(size=3)
+    for name in "abcd":
+        configs.put(name, rows.UNREAD_CONFIG)
+    assert [configs.get(name) is not None for name in "abcd"] == [False, True, True, True]

@@ -157,6 +157,7 @@ class Change(View):
         self._do("DELETE FROM container WHERE id = ?", container_id)
         if not self._found():
             raise ContainerRemovedError(f"container `{short(container_id)}` has been removed")
+        self._configs.forget(container_id)
 
     def add_volume(self, volume: VolumeRecord) -> VolumeRecord:
         """Adds a volume and returns it with its number, whatever number was given.

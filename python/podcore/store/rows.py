@@ -145,10 +145,10 @@ class Configs:
     """The configurations that were read last, by container id; safe to share between threads.
 
     A snapshot of a thousand containers then parses no JSON. Specs are immutable, so all snapshots
-    share them.
+    share them. Those that other processes remove stay, at 2 KiB each, until there are too many.
     """
 
-    def __init__(self, size: int = 1 << 16) -> None:
+    def __init__(self, size: int = 1 << 14) -> None:
         self._size = size
         self._lock = threading.Lock()
         self._known: dict[str, Config] = {}
@@ -164,6 +164,11 @@ class Configs:
             while len(self._known) >= self._size:
                 del self._known[next(iter(self._known))]
             self._known[identifier] = config
+
+    def forget(self, identifier: str) -> None:
+        """Forgets a container that is being removed."""
+        with self._lock:
+            self._known.pop(identifier, None)
 
     def clear(self) -> None:
         """Forgets everything: what was read in a transaction that was undone is not true."""
