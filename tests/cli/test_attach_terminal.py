@@ -301,7 +301,7 @@ def test_a_window_that_changes_changes_for_a_command_too(site, up, screen):
 @pytest.mark.runtimes("crun")
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 130)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)],
     ids=["TERM", "INT", "HUP"],
 )
 def test_whatever_ends_an_exec_the_terminal_is_as_before(number, code, site, up, screen):

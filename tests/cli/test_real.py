@@ -192,3 +192,60 @@ def test_bad_input_ends_with_125_before_anything_is_touched(site, cli, monkeypat
     assert wrong == []
     assert (cli("ps", "-a", "--json").out, cli("pod", "ps", "--json").out) == before
     assert cli("pod", "rm", "-a", "-f").code == 0
+
+
+@pytest.fixture
+def up(site):
+    site.cli("pod", "create", "--share", "none", "web")
+    site.cli("run", "-d", "--pod", "web", "--name", "up", "--rootfs", site.rootfs, "sleep", "1000")
+    return "web/up"
+
+
+def processes(site):
+    return len(site.cli("top", "web/up", "pid").stdout.splitlines()[1:])
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
+    ids=["TERM", "HUP", "QUIT"],
+)
+def test_what_ends_an_exec_ends_its_command_too(number, code, site, up, popen):
+    command = ["sh", "-c", "echo ready; sleep 4321; true"]
+    process = popen(
+        [PODCORE, "exec", up, *command],
+        env=site.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "ready\n"
+    assert processes(site) > 1
+
+    process.send_signal(number)
+    if number == signal.SIGHUP:
+        # A shell sends one when its terminal closes, and then the kernel another one.
+        process.send_signal(number)
+
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (code, "", "")
+    assert processes(site) == 1
+
+
+@pytest.mark.runtimes("crun")
+def test_an_exec_that_is_to_survive_its_terminal_does(site, up, popen):
+    process = popen(
+        ["sh", "-c", "trap '' HUP QUIT; exec \"$@\"", "-", PODCORE, "exec", "-i", up, "cat"],
+        env=site.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    for line in ("one\n", "two\n"):
+        process.stdin.write(line)
+        process.stdin.flush()
+        assert process.stdout.readline() == line
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGQUIT)
+
+    process.communicate(timeout=60)
+    assert process.returncode == 0

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -134,7 +135,8 @@ def test_a_bug_ends_with_125_and_a_traceback(engine, cli, monkeypatch):
     ("problem", "code"),
     [
         (KeyboardInterrupt(), 130),
-        (main.TerminatedError(), 143),
+        (main.TerminatedError(signal.SIGTERM), 143),
+        (main.TerminatedError(signal.SIGHUP), 129),
         (OSError(28, "No space left on device"), 125),
     ],
 )

@@ -95,7 +95,7 @@ class _Place:
             cgroup.remove()
 
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class _Guard:
@@ -132,10 +132,7 @@ class _Guard:
     def announce(self) -> None:
         """Says why the show has ended, if it was interrupted and somebody is still there."""
         if self.received:
-            try:
-                output.note("interrupted: removing everything")
-            except OSError:
-                return  # the terminal is gone: what is to be done is done without it
+            output.note("interrupted: removing everything")
 
     def restore(self) -> None:
         """Puts the handlers back that were there before."""

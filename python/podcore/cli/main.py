@@ -21,7 +21,7 @@ from podcore.errors import PodcoreError
 
 USAGE = 2
 INTERRUPTED = 130
-TERMINATED = 143
+SIGNALLED = 128
 BROKEN_PIPE = 141
 
 NOUNS = {
@@ -48,13 +48,24 @@ PROGRAM = {
 
 
 class TerminatedError(KeyboardInterrupt):
-    """SIGTERM; ends what a Ctrl-C would end."""
+    """SIGTERM, SIGHUP or SIGQUIT; ends what a Ctrl-C would end.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def run() -> NoReturn:
     """Runs the program: the entry point of the command ``podcore``."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one of them for us
+            signal.signal(number, _interrupt)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # the caller closed it
@@ -87,9 +98,20 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     # whoever runs podcore next puts things right.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if number == signal.SIGTERM:
-        raise TerminatedError
-    raise KeyboardInterrupt
+    if signal.getsignal(signal.SIGQUIT) is _interrupt:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is _interrupt:
+        signal.signal(signal.SIGHUP, _hung_up)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise TerminatedError(number)
+
+
+def _hung_up(_number: int, _frame: FrameType | None) -> None:
+    """Does nothing: with a terminal that closes, a shell and the kernel each send one.
+
+    SIG_IGN would be passed on to whatever is started from now on.
+    """
 
 
 def main(argv: Sequence[str]) -> int:
@@ -117,8 +139,8 @@ def main(argv: Sequence[str]) -> int:
         output.abandon()
         output.error(str(problem))
         return FAILED
-    except TerminatedError:
-        return TERMINATED
+    except TerminatedError as ending:
+        return SIGNALLED + ending.number
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as problem:
