@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 import podcore
+from harness import host
+from harness.polling import eventually
 from integration.builders import add, create_only, diamond, events, new_pod, outcomes, states
 
 VERBS = ["start", "stop", "pause", "unpause", "restart", "kill", "status", "inspect", "remove"]
@@ -190,6 +192,8 @@ def test_only_after_a_command_all_processes_of_the_host_are_looked_through(site,
         os.mkdir(f"{attempt}/exec-0123456789abcdef")
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
         try:
+            # For a moment after it is executed a program has no command line.
+            eventually(lambda: container.id in host.read_proc(worker.pid, "cmdline"))
             container.remove()
             assert (worker.poll() is None) is (left == "nothing")
         finally:
