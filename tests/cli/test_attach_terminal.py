@@ -326,28 +326,27 @@ def test_exec_on_a_terminal_says_why_there_is_no_command(site, up, screen):
 
 
 @pytest.mark.runtimes("crun")
-def test_exec_types_on_a_terminal_only_from_one(site, up):
-    done = run(site, "exec", "-it", up, "sh", "-c", "cat", input=b"typed\n")
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"leave out `-t`" in done.stderr
+def test_exec_with_a_terminal_but_none_here(site, up):
+    done = run(site, "exec", "-it", up, "sh", "-c", "tty; cat; exit 4", input=b"typed\n")
+    assert done.returncode == 4
+    assert done.stdout.startswith(b"/dev/pts/") or done.stdout.startswith(b"typed")
+    assert done.stdout.count(b"typed") == 2
+    assert done.stderr.startswith(b"warning: stdin is no terminal")
 
     # Who only looks needs none.
     done = run(site, "exec", "-t", up, "sh", "-c", "tty; exit 4", stdin=subprocess.DEVNULL)
-    assert done.returncode == 4
+    assert (done.returncode, done.stderr) == (4, b"")
     assert done.stdout.startswith(b"/dev/pts/")
 
 
 @pytest.mark.runtimes("crun")
-def test_run_types_on_a_terminal_only_from_one_and_makes_nothing_otherwise(site, jobs):
-    command = (*jobs, "sh", "-c", "tty; exit 4")
-    done = run(site, "run", "-it", "--pod", "new:other", *command[2:], stdin=subprocess.DEVNULL)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert b"leave out `-t`" in done.stderr
-    assert site.cli("pod", "ps", "--format", "{{.Name}}").stdout == "jobs\n"
-    assert site.cli("ps", "-aq").stdout == ""
-
-    done = run(site, "run", "-t", "--rm", *command, stdin=subprocess.DEVNULL)
-    assert done.returncode == 4
-    assert done.stdout.startswith(b"/dev/pts/")
-    # Whoever attaches later may have a terminal.
-    assert run(site, "run", "-dit", *command, stdin=subprocess.DEVNULL).returncode == 0
+@pytest.mark.parametrize("flags", ["-it", "-t", "-dit"])
+def test_run_with_a_terminal_but_none_here(site, jobs, flags):
+    done = run(site, "run", flags, *jobs, "sh", "-c", "tty; exit 4", stdin=subprocess.DEVNULL)
+    if flags == "-dit":
+        # Whoever attaches later may have a terminal.
+        assert (done.returncode, done.stderr) == (0, b"")
+    else:
+        assert done.returncode == 4
+        assert done.stdout.startswith(b"/dev/pts/")
+        assert (b"warning: stdin is no terminal" in done.stderr) is (flags == "-it")

@@ -50,7 +50,7 @@ def run(context: "Context", options: Namespace) -> int:
     if options.rm and options.detach:
         raise UsageError("`--rm` and `--detach` exclude each other")
     if options.stdin and options.terminal and not options.detach:
-        terminal.require()
+        terminal.warn_without()
     chosen = attaching.wish(options, start=True, stdin=options.stdin)
     container = creation.create(context, options)
     attached = not options.detach and (options.stdin or options.terminal)
@@ -165,7 +165,7 @@ def run_exec(context: "Context", options: Namespace) -> int:
     if not command:
         raise UsageError("a command is missing")
     if options.interactive and options.tty:
-        terminal.require()
+        terminal.warn_without()
     timeout = duration(options.timeout)
     environment = creation.environment(options.env)
     wanted = {

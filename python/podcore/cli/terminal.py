@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from podcore.cli.selection import UsageError
+from podcore.cli import output
 
 _SILENT = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -22,16 +22,17 @@ def is_terminal(descriptor: int | bytes) -> bool:
     return isinstance(descriptor, int) and os.isatty(descriptor)
 
 
-def require() -> None:
-    """Sees to it that somebody types, where a terminal is asked for with one's stdin as that.
+def warn_without() -> None:
+    """Warns where a terminal is asked for with one's stdin as that, and nobody types there.
 
-    An end of input means nothing to a terminal, so a command that reads would wait for ever.
-
-    Raises:
-        UsageError: stdin is no terminal.
+    The end of the input is typed then, as Ctrl-D, but what sets its terminal up only after that,
+    like a shell, may never see it. As with podman it is no error: scripts do this, and most go well.
     """
     if not is_terminal(stdin()):
-        raise UsageError("`-i` with `-t` needs a terminal, and stdin is none: leave out `-t`")
+        output.note(
+            "warning: stdin is no terminal: a command that waits for the end of its input may wait for ever\n"
+            "hint: leave out `-t`"
+        )
 
 
 def size() -> tuple[int, int] | None:
