@@ -6,8 +6,6 @@ import pytest
 
 from podcore.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("capfd")
-
 
 @pytest.mark.parametrize("verb", [["pod", "ps"], ["pod", "create", "db"], ["system", "check"]])
 def test_another_run_directory_is_refused(tmp_path, capfd, verb):
