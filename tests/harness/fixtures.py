@@ -112,13 +112,23 @@ def site(runtime: str, rootfs: str) -> Iterator["Site"]:
 
 @pytest.fixture
 def popen() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts processes (``subprocess.Popen`` in text mode); kills those that the test left."""
+    """Starts processes (``subprocess.Popen`` in text mode); kills those that the test left.
+
+    For a moment after it is executed a program has no command line; that is waited for.
+    """
     started: list[subprocess.Popen[str]] = []
 
     # `Any`: whatever Popen takes.
     def start(argv: list[str], **options: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(argv, text=True, **options)
         started.append(process)
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        eventually(
+            lambda: (
+                host.read_proc(process.pid, "cmdline") or os.waitid(os.P_PID, process.pid, ended)
+            ),
+            interval=0.001,
+        )
         return process
 
     yield start
