@@ -33,6 +33,8 @@ def test_any_mix_of_verbs_fits_one_order_of_events(site, popen, tmp_path):
         "cgroup_parent": site.cgroup_parent,
         "oci_runtime": site.runtime,
     }
+    recorders = [Recorder(f"{tmp_path}/{number}.jsonl", number) for number in (2, 3)]
+    Worker(engine, site.rootfs, recorders[0], 0, PODS).call("create", "p0")
     until = time.monotonic() + SECONDS
     processes = [
         popen(
@@ -46,14 +48,14 @@ def test_any_mix_of_verbs_fits_one_order_of_events(site, popen, tmp_path):
         )
         for number in range(2)
     ]
-    recorders = [Recorder(f"{tmp_path}/{number}.jsonl", number) for number in (2, 3)]
     threads = [
         threading.Thread(
-            target=Worker(engine, site.rootfs, recorder, number, PODS).run, args=[until]
+            target=Worker(engine, site.rootfs, recorder, number, PODS).run,
+            args=[until],
+            daemon=True,
         )
         for number, recorder in enumerate(recorders)
     ]
-    Worker(engine, site.rootfs, recorders[0], 0, PODS).call("create", "p0")
     for thread in threads:
         thread.start()
     for thread in threads:
