@@ -567,6 +567,40 @@ def test_lock_file_that_goes_while_it_is_locked_is_detected(table: LockTable, ho
             holder.acquire("container", 1, timeout=0)
 
 
+BUSY = """
+import fcntl, os, struct
+fd = os.open({path!r}, os.O_RDWR | os.O_CREAT)
+def mark(kind):
+    for byte in range(0, 600, 2):
+        lock = struct.pack("hhqqi0q", kind, os.SEEK_SET, byte, 1, 0)
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, lock)
+mark(fcntl.F_WRLCK)
+print(flush=True)
+while True:
+    mark(fcntl.F_UNLCK)
+    mark(fcntl.F_WRLCK)
+"""
+
+
+def test_lock_in_a_file_that_went_is_seen_among_many_that_come_and_go(
+    table: LockTable, tmp_path: Path
+) -> None:
+    holder = table.session()
+    holder.acquire("container", 1)
+    path = lock_file_of(table, holder)
+    others = [sys.executable, "-c", BUSY.format(path=f"{tmp_path}/others")]
+    with subprocess.Popen(others, stdout=subprocess.PIPE) as busy:
+        try:
+            assert busy.stdout is not None
+            busy.stdout.readline()
+            os.unlink(path)
+            for _ in range(1000):
+                with pytest.raises(LockError, match="deleted or replaced"):
+                    table.session().acquire("container", 1, timeout=0)
+        finally:
+            busy.kill()
+
+
 @pytest.mark.parametrize("how", ["deleted", "replaced"])
 def test_lock_on_a_file_that_went_while_it_was_waited_for_is_not_believed(
     table: LockTable, how: str

@@ -1,7 +1,7 @@
 //! The directory of lock files.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,14 @@ use super::wait::Waits;
 
 /// How often a lock file may be replaced between its opening and the look at it.
 const ATTEMPTS: usize = 8;
+
+/// How often a lock is looked for before it is believed that there is none. The kernel shows a page
+/// of all locks at a time and goes on by number, so one is missed when others are released between
+/// two pages.
+const LOOKS: usize = 16;
+
+/// Bytes for what is read of the kernel's list of locks, of which it takes about 70 for each.
+const ROOM: usize = 64 * 1024;
 
 /// A directory of lock files, made when it is missing.
 #[derive(Debug)]
@@ -169,12 +177,20 @@ fn check_directory(path: &Path) -> Result<(), LockError> {
 /// systems: another file's lock may be taken for ours for as long as it is held, never the reverse.
 fn has_locks(inode: u64) -> Result<bool, LockError> {
     const LOCKS: &str = "/proc/locks";
-    let text = fs::read_to_string(LOCKS).map_err(LockError::at(LOCKS))?;
     let suffix = format!(":{inode}");
-    Ok(text.lines().any(|line| {
-        line.contains("OFDLCK")
-            && line
-                .split_whitespace()
-                .any(|field| field.ends_with(&suffix))
-    }))
+    let ours = |line: &str| {
+        let mut fields = line.split_whitespace();
+        line.contains("OFDLCK") && fields.any(|field| field.ends_with(&suffix))
+    };
+    // With room for all at once: the kernel shows no more in one piece than there is room for.
+    let mut text = String::with_capacity(ROOM);
+    for _ in 0..LOOKS {
+        text.clear();
+        let read = fs::File::open(LOCKS).and_then(|mut file| file.read_to_string(&mut text));
+        read.map_err(LockError::at(LOCKS))?;
+        if text.lines().any(ours) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
