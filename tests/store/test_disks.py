@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -181,6 +182,30 @@ def test_who_fills_the_disk_while_the_database_is_opened_keeps_nobody_out(
         change.add_container(new_container(pod, "two"))
     assert store.integrity() == []
     store.close()
+
+
+@needs_root
+@pytest.mark.integration
+def test_all_who_open_the_database_at_once_on_a_full_disk_get_their_turn(small_filesystem, locks):
+    directory, _ = small_filesystem
+    Store.open(directory, locks).close()
+    fill(f"{directory}/ballast")
+    os.truncate(f"{directory}/state.db-shm", 3)
+    fill(f"{directory}/more-ballast")
+    alone = []
+
+    def look(_):
+        store = Store.open(directory, locks)
+        for _ in range(5):
+            with store.read() as view:
+                assert view.pods() == []
+                alone.append(view._connection.alone)
+        store.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(look, range(4)))
+
+    assert alone == [True] * 20
 
 
 @needs_root

@@ -1,6 +1,7 @@
 """A connection to the database, with the settings that all of them have."""
 
 import os
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import apsw
@@ -37,6 +38,8 @@ PRAGMA journal_size_limit = 8388608;
 
 # What the -shm holds is kept in memory then, which takes that no other connection is open.
 _ALONE = "PRAGMA locking_mode = EXCLUSIVE;"
+_AGAIN = 0.02
+"""Seconds, at most, until who could not open it alone tries again."""
 
 
 def file_identity(path: str) -> tuple[int, int] | None:
@@ -203,13 +206,25 @@ def _opened(path: str, flags: int) -> tuple[apsw.Connection, bool]:
             raise
     # The first to open it makes the -shm anew. On a full disk somebody who still writes there, such
     # as a container to its log, may have taken that space meanwhile.
-    return _set_up(path, flags, _ALONE + _SETTINGS), True
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            # Without patience: two who try at once share a lock that each wants for itself, and keep
+            # it while they wait. Who has closed it again is in nobody's way.
+            database = _set_up(path, flags, _ALONE + _SETTINGS, patience=0)
+        except apsw.BusyError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN * os.urandom(1)[0] / 255)  # not all the same, so that they part
+        else:
+            database.set_busy_timeout(int(PATIENCE * 1000))
+            return database, True
 
 
-def _set_up(path: str, flags: int, settings: str) -> apsw.Connection:
+def _set_up(path: str, flags: int, settings: str, patience: float = PATIENCE) -> apsw.Connection:
     database = apsw.Connection(path, flags=flags)
     try:
-        database.set_busy_timeout(int(PATIENCE * 1000))
+        database.set_busy_timeout(int(patience * 1000))
         database.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         # Otherwise a join is planned anew each time its parameters change, which costs five times it.
         database.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
