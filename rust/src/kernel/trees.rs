@@ -162,18 +162,23 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
     }
 
     fn move_up(&mut self, below: &CStr) -> Result<(), Failure<E>> {
-        let mut moved = Vec::new();
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        // Writing into memory can't fail.
-        let _ = write!(moved, ".removed.{}.{serial}", process::id());
-        let moved = CString::new(moved).map_err(|_| Errno::INVAL)?;
         let (Some(top), Some(level)) = (self.levels.first(), self.levels.last()) else {
             return Ok(());
         };
-        match renameat(&level.directory, below, &top.directory, &moved) {
-            Err(Errno::NOENT) => return Ok(()),
-            other => other?,
-        }
+        let moved = loop {
+            let mut moved = Vec::new();
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            // Writing into memory can't fail.
+            let _ = write!(moved, ".removed.{}.{serial}", process::id());
+            let moved = CString::new(moved).map_err(|_| Errno::INVAL)?;
+            match renameat(&level.directory, below, &top.directory, &moved) {
+                Ok(()) => break moved,
+                Err(Errno::NOENT) => return Ok(()),
+                // Somebody had that pid before and was killed, or whoever filled the tree guessed it.
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => self.patience.count()?,
+                Err(error) => return Err(error.into()),
+            }
+        };
         self.levels[0].below.push(moved);
         Ok(())
     }
@@ -211,7 +216,7 @@ fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> Result<bool, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{File, create_dir, read_dir, remove_dir_all};
+    use std::fs::{File, create_dir, create_dir_all, read_dir, remove_dir, remove_dir_all};
     use std::path::PathBuf;
 
     use super::*;
@@ -238,5 +243,20 @@ mod tests {
         let left = read_dir(base.join("tree")).expect("it is there").count();
         assert_eq!(left, PATIENCE);
         remove_dir_all(base).expect("the rest");
+    }
+
+    #[test]
+    fn names_that_are_taken_do_not_keep_a_deep_tree() {
+        let base = directory("taken");
+        let tree = base.join("tree");
+        create_dir_all(tree.join("d/".repeat(2 * OPEN_LEVELS))).expect("a deep tree");
+        let next = SERIAL.load(Ordering::Relaxed);
+        for serial in next..next + 4 {
+            let taken = format!(".removed.{}.{serial}", process::id());
+            fill(&tree.join(taken), 1);
+        }
+        let result = remove(&base, OsStr::new("tree"), || Ok::<_, ()>(()));
+        assert!(result.is_ok(), "{result:?}");
+        remove_dir(base).expect("nothing is left");
     }
 }
