@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -216,6 +217,21 @@ def test_only_what_is_empty_in_all_hierarchies_is_removed_as_empty(
     real.kill(30)
     real.remove(30)
     assert real.remove_empty()
+
+
+@pytest.mark.integration
+def test_what_is_gone_needs_no_removal_where_cgroups_are_read_only(
+    root: None, tmp_path: Path
+) -> None:
+    (tmp_path / "parent" / "left").mkdir(parents=True)
+    subprocess.run(["mount", "--bind", "-o", "ro", tmp_path, tmp_path], check=True)
+    try:
+        hierarchies = Hierarchies("v2", {}, (str(tmp_path),), str(tmp_path))
+        assert hierarchies.cgroup("parent/gone").remove_empty()
+        with pytest.raises(OSError, match="Read-only file system"):
+            hierarchies.cgroup("parent/left").remove_empty()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 def test_a_cgroup_is_removed_right_after_its_last_process_was_killed(

@@ -111,7 +111,8 @@ def remove_empty(directory: str) -> bool:
     try:
         os.rmdir(directory)
     except OSError as error:
-        if is_gone(error):
+        # Where cgroups are read-only, the kernel says so before it looks whether there is one.
+        if is_gone(error) or (error.errno == errno.EROFS and not exists(directory)):
             return True
         if error.errno in (errno.EBUSY, errno.ENOTEMPTY):
             return False
