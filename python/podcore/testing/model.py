@@ -201,8 +201,10 @@ def left_by(op: Operation, state: State) -> State:
     return state
 
 
-def _stays(op: Operation, state: State, idle: tuple[str, ...], fine: tuple[str, ...]) -> bool:
-    """Whether an operation ends in a state that its verb does not apply to.
+def _idle(
+    op: Operation, state: State, idle: tuple[str, ...], fine: tuple[str, ...]
+) -> list[tuple[Phase, State]]:
+    """Returns the end of an operation that has nothing to do in a state, if its outcome is that.
 
     Args:
         op: the operation.
@@ -212,14 +214,16 @@ def _stays(op: Operation, state: State, idle: tuple[str, ...], fine: tuple[str, 
     """
     status = state.visible
     if op.outcome == "ignored":
-        return status in idle and op.state in ("", status)
-    if op.outcome == "ok":
-        return status in fine
-    if op.error == "ContainerRemovedError":
-        return status == "gone"
-    if op.error == "ContainerStateError" and op.state:
-        return status == op.state and status in idle and status not in fine
-    return op.error == "ContainerStateError" and status in idle
+        fits = status in idle and op.state in ("", status)
+    elif op.outcome == "ok":
+        fits = status in fine
+    elif op.error == "ContainerRemovedError":
+        fits = status == "gone"
+    elif op.error == "ContainerStateError" and op.state:
+        fits = status == op.state and status in idle and status not in fine
+    else:
+        fits = op.error == "ContainerStateError" and status in idle
+    return [(END, state)] if fits else []
 
 
 def _effective(op: Operation) -> bool:
@@ -239,7 +243,8 @@ def _starting(op: Operation, creates: int, state: State) -> list[tuple[Phase, St
     A pod's start creates ahead, and once more where that was undone before its turn came. Whose
     part in it is not known is not counted: who of several did what would multiply the work.
     """
-    found: list[tuple[Phase, State]] = []
+    up = ("running", "paused")
+    found = _idle(op, state, up if op.outcome == "ignored" else (*_UP, "removing"), ("running",))
     status, incarnation = state.status, state.incarnation
     if status in _DOWN and (op.uncounted or creates < (2 if op.whole else 1)):
         further: Phase = (_CREATES, 0 if op.uncounted else creates + 1)
@@ -256,9 +261,6 @@ def _starting(op: Operation, creates: int, state: State) -> list[tuple[Phase, St
     died = op.error == "ContainerStateError" and op.state in ("", "exited")
     if died and creates and status in ("dying", "exited"):
         found.append((END, state))
-    up = ("running", "paused")
-    if _stays(op, state, up if op.outcome == "ignored" else (*_UP, "removing"), ("running",)):
-        found.append((END, state))
     return found
 
 
@@ -266,11 +268,8 @@ def _stop(at: _At) -> list[tuple[Phase, State]]:
     op, number, phase, state = at
     if isinstance(phase, tuple):
         return [(END, after) for after in _stopped(phase[1], state)]
-    found = _stopping(op, number, state)
-    idle = (*_STARTABLE, "paused", "removing")
-    if _stays(op, state, idle, _STARTABLE):
-        found.append((END, state))
-    return found
+    idle = _idle(op, state, (*_STARTABLE, "paused", "removing"), _STARTABLE)
+    return [*_stopping(op, number, state), *idle]
 
 
 def _stopping(op: Operation, number: int, state: State) -> list[tuple[Phase, State]]:
@@ -298,61 +297,50 @@ def _restart(at: _At) -> list[tuple[Phase, State]]:
     if state.status in (*_STARTABLE, "paused"):
         # There is nothing to stop, and others may get at it before the start.
         found.append(((_CREATES, 0), state))
-    idle = ("paused", "removing")
-    if _stays(op, state, idle, ()):
-        found.append((END, state))
-    return found
+    return found + _idle(op, state, ("paused", "removing"), ())
 
 
 def _kill(at: _At) -> list[tuple[Phase, State]]:
     op, _, _, state = at
-    found: list[tuple[Phase, State]] = []
+    found = _idle(op, state, (*_STARTABLE, "paused", "removing"), ())
     if _effective(op) and state.status in ("running", "stopping"):
         if op.fatal:
             found.append((END, State("dying", state.incarnation)))
         # One that SIGKILL does not reach in time stays what it is.
         if not op.fatal or op.ended is None or op.ended - op.begun > KILL_PATIENCE * 1e9:
             found.append((END, state))
-    if _stays(op, state, (*_STARTABLE, "paused", "removing"), ()):
-        found.append((END, state))
     return found
 
 
 def _pause(at: _At) -> list[tuple[Phase, State]]:
     op, _, phase, state = at
-    found: list[tuple[Phase, State]] = []
+    found = _idle(op, state, (*_STARTABLE, "paused", "stopping", "removing"), ("paused",))
     if _effective(op) and state.status == "running":
         found.append((END, State("paused", state.incarnation)))
         if op.loose:
             found.append((1, State("paused", state.incarnation)))
     elif phase == 1 and state.status == "paused":
         found.append((END, State("running", state.incarnation)))  # a freeze that fails is undone
-    if _stays(op, state, (*_STARTABLE, "paused", "stopping", "removing"), ("paused",)):
-        found.append((END, state))
     return found
 
 
 def _unpause(at: _At) -> list[tuple[Phase, State]]:
     op, _, _, state = at
-    found: list[tuple[Phase, State]] = []
+    found = _idle(op, state, (*_STARTABLE, "running", "stopping", "removing"), ("running",))
     if _effective(op) and state.status == "paused":
         found.append((END, State("running", state.incarnation)))
-    if _stays(op, state, (*_STARTABLE, "running", "stopping", "removing"), ("running",)):
-        found.append((END, state))
     return found
 
 
 def _remove(at: _At) -> list[tuple[Phase, State]]:
     op, _, phase, state = at
-    found: list[tuple[Phase, State]] = []
+    # Without a state, it is others that depend on it.
+    found = _idle(op, state, _UP if op.state else (*_STARTABLE, *_UP, "removing"), ())
     if phase == 0 and _effective(op) and state.status != "gone":
         if op.force or state.status not in _UP:
             found.append((1, State("removing", state.incarnation)))
     elif phase == 1 and state.status == "removing":
         found.append((END, State("gone", state.incarnation)))
-    # Without a state, it is others that depend on it.
-    if _stays(op, state, _UP if op.state else (*_STARTABLE, *_UP, "removing"), ()):
-        found.append((END, state))
     return found
 
 
