@@ -56,3 +56,13 @@ def test_a_verb_whose_system_call_fails_can_be_repeated(sweeper, verb):
     outcome = sweeper.sweep(sample(points, 4))
 
     assert not outcome.failures, str(outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.parametrize("verb", ["create", "remove"])
+def test_no_call_fails_for_an_interrupt(sweeper, verb):
+    outcome = sweeper.sweep(sweeper.points(verb, ["EINTR"]))
+
+    assert not outcome.failures, str(outcome)
+    assert outcome.swept >= 3, str(outcome)

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, fchmod, fstat, open, openat, renameat, unlinkat,
 };
-use rustix::io::{Errno, Result, read, write};
+use rustix::io::{Errno, Result, read, retry_on_intr, write};
 
 /// A file as it is to be.
 pub struct File<'a> {
@@ -33,7 +33,8 @@ pub fn put(
     suffix: Option<&CStr>,
 ) -> std::result::Result<(), (Option<usize>, Errno)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = open(directory, flags, Mode::empty()).map_err(|errno| (None, errno))?;
+    let directory =
+        retry_on_intr(|| open(directory, flags, Mode::empty())).map_err(|errno| (None, errno))?;
     let mut buffer = Vec::new();
     for (number, file) in files.iter().enumerate() {
         let directory = directory.as_fd();
@@ -51,7 +52,8 @@ pub fn put(
 fn is_right(directory: BorrowedFd<'_>, file: &File<'_>, buffer: &mut Vec<u8>) -> bool {
     // NONBLOCK: opening a FIFO that nobody writes to would hang.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(there) = openat(directory, &file.name, flags, Mode::empty()) else {
+    let opened = retry_on_intr(|| openat(directory, &file.name, flags, Mode::empty()));
+    let Ok(there) = opened else {
         return false;
     };
     let Ok(status) = fstat(&there) else {
@@ -66,11 +68,9 @@ fn is_right(directory: BorrowedFd<'_>, file: &File<'_>, buffer: &mut Vec<u8>) ->
     buffer.resize(length, 0);
     let mut filled = 0;
     while filled < length {
-        match read(&there, &mut buffer[filled..]) {
-            Ok(0) => return false,
+        match retry_on_intr(|| read(&there, &mut buffer[filled..])) {
+            Ok(0) | Err(_) => return false,
             Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(_) => return false,
         }
     }
     buffer.as_slice() == file.data
@@ -86,40 +86,38 @@ fn replace(directory: BorrowedFd<'_>, file: &File<'_>, suffix: &CStr) -> Result<
     let temporary = CString::new(temporary).map_err(|_| Errno::INVAL)?;
     let made = match create(directory, &temporary, file.mode) {
         Err(Errno::EXIST) => {
-            unlinkat(directory, &temporary, AtFlags::empty())?;
+            retry_on_intr(|| unlinkat(directory, &temporary, AtFlags::empty()))?;
             create(directory, &temporary, file.mode)
         }
         other => other,
     }?;
-    let done =
-        fill(&made, file).and_then(|()| renameat(directory, &temporary, directory, &file.name));
+    let rename = || renameat(directory, &temporary, directory, &file.name);
+    let done = fill(&made, file).and_then(|()| retry_on_intr(rename));
     whole_or_gone(done, directory, &temporary)
 }
 
 fn whole_or_gone(done: Result<()>, directory: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     if done.is_err() {
         // The first error is the one that tells.
-        let _ = unlinkat(directory, name, AtFlags::empty());
+        let _ = retry_on_intr(|| unlinkat(directory, name, AtFlags::empty()));
     }
     done
 }
 
 fn create(directory: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(directory, name, flags, Mode::from(mode))
+    // Where files are served by a process, even making one can be interrupted by a signal.
+    retry_on_intr(|| openat(directory, name, flags, Mode::from(mode)))
 }
 
 fn fill(made: &OwnedFd, file: &File<'_>) -> Result<()> {
     let mut left = file.data;
     while !left.is_empty() {
-        match write(made, left) {
-            Ok(count) => left = &left[count..],
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
+        let count = retry_on_intr(|| write(made, left))?;
+        left = &left[count..];
     }
     if file.mode & !0o700 != 0 {
-        fchmod(made, Mode::from(file.mode))?; // opening it obeyed the umask
+        retry_on_intr(|| fchmod(made, Mode::from(file.mode)))?; // opening it obeyed the umask
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, open, openat2, renameat, unlinkat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 /// How many directories are open at once; depth is chosen by whoever filled the tree, so what lies
 /// deeper is moved up instead.
@@ -55,7 +55,7 @@ pub fn remove<E>(
 ) -> Result<(), Failure<E>> {
     let name = CString::new(name.as_bytes()).map_err(|_| Errno::INVAL)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = match open(parent, flags, Mode::empty()) {
+    let parent = match retry_on_intr(|| open(parent, flags, Mode::empty())) {
         Err(Errno::NOENT) => return Ok(()),
         other => other?,
     };
@@ -127,7 +127,9 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
         // A mount is told by the kernel: a device number would not tell bind mounts apart.
         let resolve =
             ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let directory = match openat2(self.above(), &name, flags, Mode::empty(), resolve) {
+        let above = self.above();
+        let opened = retry_on_intr(|| openat2(above, &name, flags, Mode::empty(), resolve));
+        let directory = match opened {
             Ok(directory) => directory,
             Err(Errno::XDEV) => return Err(Failure::Mounted(name)),
             // It is no directory, or not any more.
@@ -143,7 +145,10 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
         let mut below = Vec::new();
         let mut entries = RawDir::new(directory.as_fd(), self.listing.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
             let name = entry.file_name();
             if name == c"." || name == c".." {
                 continue;
@@ -171,7 +176,8 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
             // Writing into memory can't fail.
             let _ = write!(moved, ".removed.{}.{serial}", process::id());
             let moved = CString::new(moved).map_err(|_| Errno::INVAL)?;
-            match renameat(&level.directory, below, &top.directory, &moved) {
+            let rename = || renameat(&level.directory, below, &top.directory, &moved);
+            match retry_on_intr(rename) {
                 Ok(()) => break moved,
                 Err(Errno::NOENT) => return Ok(()),
                 // Somebody had that pid before and was killed, or whoever filled the tree guessed it.
@@ -191,7 +197,8 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
             return Ok(());
         };
         drop(directory);
-        match unlinkat(self.above(), &name, AtFlags::REMOVEDIR) {
+        let above = self.above();
+        match retry_on_intr(|| unlinkat(above, &name, AtFlags::REMOVEDIR)) {
             Ok(()) | Err(Errno::NOENT) => self.patience.count(),
             Err(Errno::NOTEMPTY) => {
                 self.attempts -= 1;
@@ -207,7 +214,7 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
 
 /// Removes what is no directory, or is gone already; false for a directory.
 fn unlink(parent: BorrowedFd<'_>, name: &CStr) -> Result<bool, Errno> {
-    match unlinkat(parent, name, AtFlags::empty()) {
+    match retry_on_intr(|| unlinkat(parent, name, AtFlags::empty())) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::ISDIR) => Ok(false),
         Err(error) => Err(error),
