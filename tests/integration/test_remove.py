@@ -1,6 +1,8 @@
 """``Pod.remove`` and ``Container.remove`` on real containers."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 
@@ -10,6 +12,8 @@ import podcore
 from harness import host
 from harness.polling import eventually
 from integration.builders import add, create_only, diamond, events, new_pod, outcomes, states
+from podcore.kernel import process
+from podcore.lifecycle import create as lifecycle_create
 
 VERBS = ["start", "stop", "pause", "unpause", "restart", "kill", "status", "inspect", "remove"]
 
@@ -178,6 +182,21 @@ def test_a_removal_that_fails_is_finished_by_the_next_one(site, monkeypatch):
     assert pod._engine.pods() == []
 
 
+@contextlib.contextmanager
+def worker_of(container):
+    """Gives a process that works on a container that has ended, as its client left it."""
+    attempt = container._engine.host.places.attempt(container.id, 1)
+    argv = ["sh", "-c", "read line", f"{attempt}/pid", container.id]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
+        try:
+            # For a moment after it is executed a program has no command line.
+            eventually(lambda: container.id in host.read_proc(worker.pid, "cmdline"))
+            yield worker, attempt
+        finally:
+            worker.kill()
+    assert worker.returncode == -signal.SIGKILL
+
+
 @pytest.mark.runtimes("crun")
 @pytest.mark.parametrize("left", ["nothing", "a command's directory"])
 def test_only_after_a_command_all_processes_of_the_host_are_looked_through(site, left):
@@ -185,17 +204,44 @@ def test_only_after_a_command_all_processes_of_the_host_are_looked_through(site,
     container = add(site, pod, "a")
     container.start()
     container.stop(timeout=0)
-    attempt = pod._engine.host.places.attempt(container.id, 1)
     # No row tells of what the client of a command leaves behind when it is killed.
-    argv = ["sh", "-c", "read line", f"{attempt}/pid", container.id]
-    if left != "nothing":
+    with worker_of(container) as (worker, attempt):
+        if left != "nothing":
+            os.mkdir(f"{attempt}/exec-0123456789abcdef")
+        container.remove()
+        assert (worker.poll() is None) is (left == "nothing")
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("verb", ["start", "clean up"])
+def test_what_the_client_of_a_command_left_is_ended_before_its_directory_is_gone(site, verb):
+    pod = new_pod(site)
+    container = add(site, pod, "a")
+    container.start()
+    container.stop(timeout=0)
+    with worker_of(container) as (worker, attempt):
         os.mkdir(f"{attempt}/exec-0123456789abcdef")
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as worker:
-        try:
-            # For a moment after it is executed a program has no command line.
-            eventually(lambda: container.id in host.read_proc(worker.pid, "cmdline"))
-            container.remove()
-            assert (worker.poll() is None) is (left == "nothing")
-        finally:
-            worker.kill()
-    assert worker.returncode == -signal.SIGKILL
+        if verb == "start":
+            container.start()
+        else:
+            pod.stop(cleanup=True)
+        assert not os.path.exists(attempt)
+        assert worker.poll() is not None
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("files", ["there", "gone"])
+def test_a_stopped_monitor_is_ended_with_what_was_created_ahead(site, files):
+    pod = new_pod(site)
+    container = add(site, pod, "a")
+    create_only(container)
+    engine = pod._engine
+    with engine.host.store.read() as view:
+        row = view.container(container.id)
+    os.kill(row.monitor.pid, signal.SIGSTOP)
+    if files == "gone":
+        shutil.rmtree(engine.host.places.attempt(container.id, 1))
+    with engine.host.session("test") as session:
+        lifecycle_create.discard_created(engine.host, session, row)
+    assert not process.alive(row.monitor)
+    assert states(pod) == {"a": "configured"}

@@ -258,15 +258,15 @@ def test_a_failing_cleanup_is_the_error_of_its_container(site, monkeypatch):
     pod = new_pod(site)
     bad, good = add(site, pod, "bad"), add(site, pod, "good")
     pod.start()
-    release = lifecycle_stop.release
+    purge = lifecycle_stop.purge
 
-    def failing(host, record):
+    def failing(host, record, **how):
         if record.id == bad.id:
             raise podcore.OCIRuntimeError("no")
-        release(host, record)
+        purge(host, record, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle_stop, "release", failing)
+        patch.setattr(lifecycle_stop, "purge", failing)
         with pytest.raises(podcore.PartialFailureError) as caught:
             pod.stop(timeout=0, cleanup=True)
 

@@ -23,7 +23,7 @@ from podcore.lifecycle.config import write_bundle
 from podcore.lifecycle.course import Conduct, Course, alone
 from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.namespaces import Joined, hostname_of, join, providers
-from podcore.lifecycle.purge import purge, release
+from podcore.lifecycle.purge import purge
 from podcore.lifecycle.shm import lend, mount_shm
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.update import apply_pod_limits
@@ -87,7 +87,7 @@ def create_held(
         message = f"container `{record.name}` ({short(record.id)}) is {record.state}"
         raise ContainerStateError(message, record.state, ("configured", "exited"))
     if record.state is ContainerStatus.EXITED and record.incarnation:
-        release(host, record)
+        purge(host, record, interrupted=False)
     apply_pod_limits(host, pod)
     joined = _joined(host, record, pod, names)
     failpoint("create.before-intent")

@@ -26,9 +26,10 @@ _SIGKILL = 9
 
 
 def purge(host: Host, record: ContainerRecord, *, interrupted: bool = True) -> None:
-    """Ends whatever is left of an incarnation, then releases it.
+    """Ends whatever is left of an incarnation: cgroup, runtime state, mounts and run files.
 
-    Call with the container's lock held.
+    The exit file stays until the container is created again or removed. Call with the container's
+    lock held.
 
     Args:
         host: of the engine.
@@ -38,21 +39,10 @@ def purge(host: Host, record: ContainerRecord, *, interrupted: bool = True) -> N
 
     Raises:
         StopTimeoutError: processes are still there.
+        OSError: the runtime's state, the cgroup or a file could not be removed.
     """
     _end_workers(host, record, None if interrupted else _known(host, record))
     failpoint("purge.after-workers")
-    release(host, record)
-
-
-def release(host: Host, record: ContainerRecord) -> None:
-    """Removes cgroup, runtime state, mounts and run files; processes that are left are killed.
-
-    The exit file stays until the container is created again or removed. Call with the lock held.
-
-    Raises:
-        StopTimeoutError: processes are still there.
-        OCIRuntimeError: the runtime's state could not be removed.
-    """
     cgroup = host.cgroup(record.cgroup_path)
     # The quickest look whether somebody is in it.
     empty = cgroup.remove_empty()
@@ -118,8 +108,8 @@ def _known(host: Host, record: ContainerRecord) -> list[int] | None:
         if any(name.startswith(EXEC) for name in os.listdir(attempt)):
             return None
     except FileNotFoundError:
-        return []
-    monitor = process.of_pid_file(f"{attempt}/conmon.pid")
+        pass  # nothing is left of it, or somebody has removed its run files
+    monitor = process.of_pid_file(f"{attempt}/conmon.pid") or record.monitor
     return [] if monitor is None else [monitor.pid]
 
 

@@ -17,7 +17,7 @@ from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
 from podcore.lifecycle.course import Conduct, Course, alone
 from podcore.lifecycle.held import Commit, Held
-from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, release
+from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, purge
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.model import ContainerStatus
@@ -170,6 +170,6 @@ def cleaning_up(held: Held) -> Course[None]:
         return
     yield held.meaning(Verb.CLEANUP)
     failpoint("cleanup.after-intent")
-    release(held.host, held.record)
+    purge(held.host, held.record, interrupted=False)
     failpoint("cleanup.before-commit")
     yield Commit(held.record.but(intent=None), "cleanup")
