@@ -65,6 +65,11 @@ impl Held {
         self.find(key).is_some()
     }
 
+    /// Says whether any of them is in a lock file.
+    pub(super) fn uses(&self, file: usize) -> bool {
+        self.iter().any(|entry| entry.taken.key.file() == file)
+    }
+
     /// Returns all, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()

@@ -92,7 +92,10 @@ impl Session {
         match self.attempt(&mut state, key, shared, rude) {
             Ok(Some(taken)) => Ok(taken),
             Ok(None) if rude => Err(self.timed_out(key, Duration::ZERO).into()),
-            Err(error) if rude || !error.may_pass() => Err(Blocked::from(error).into()),
+            // What this session has locks in itself nobody else can leave for it.
+            Err(error) if rude || !error.may_pass() || state.held.uses(key.file()) => {
+                Err(Blocked::from(error).into())
+            }
             Ok(None) | Err(_) => {
                 state.waiting = true;
                 drop(state);

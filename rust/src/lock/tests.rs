@@ -160,3 +160,25 @@ fn a_closed_session_has_let_go_and_takes_nothing() {
     let refused = take(&session, pod(1), Duration::ZERO);
     assert!(matches!(refused, Err(Blocked::Fault(LockError::Closed))));
 }
+
+#[test]
+fn nobody_waits_for_itself_to_leave_a_file_that_went() {
+    let place = Place::new();
+    let table = place.table();
+    let holder = session(&table);
+    take(&holder, pod(1), Duration::ZERO).expect("free");
+    std::fs::remove_file(table.path(pod(1).file())).expect("made for the lock");
+    let seen = take(&session(&table), pod(1), Duration::ZERO);
+    assert!(matches!(
+        seen,
+        Err(Blocked::Fault(LockError::Replaced { .. }))
+    ));
+
+    let asked = holder.acquire(pod(2), false, None, |_, _| -> Result<(), Blocked> {
+        panic!("there is nothing to wait for")
+    });
+    assert!(matches!(
+        asked,
+        Err(Blocked::Fault(LockError::Replaced { .. }))
+    ));
+}
