@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -403,6 +404,17 @@ def test_stats_are_numbers_for_programs(argv, engine, cli):
 
     assert (row["MemUsage"], row["PIDs"], row["CPUPercent"]) == (1 << 20, 2, 0.0)
     assert "1 MiB / --" in table[1]
+
+
+def test_stats_without_a_name_are_of_what_runs(engine, cli, monkeypatch):
+    up, down = engine.with_pod("web", db=(), api=()).members
+    up.status = ContainerStatus.RUNNING
+    gone = SimpleNamespace(id="f" * 64)  # it is removed as soon as it is listed
+    monkeypatch.setattr(engine, "containers", lambda: [gone, up, down])
+
+    (row,) = json.loads(cli("stats", "--no-stream", "--format", "json").out)
+
+    assert row["Name"] == "db"
 
 
 def test_volumes(engine, cli):

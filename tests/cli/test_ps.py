@@ -87,7 +87,7 @@ def test_ps_without_all_does_not_ask_for_those_at_rest(engine, cli, monkeypatch)
     for flags in ([], ["-q"], ["-a"], ["-l"], ["-f", "status=exited"], ["-f", "name=db"]):
         cli("ps", *flags)
 
-    assert asked == [True, True, False, False, False, False]
+    assert asked == [True, True, False, False, False, True]
 
 
 def test_a_filter_that_can_not_be_read_is_refused_whatever_runs(engine, cli):

@@ -27,7 +27,6 @@ _SORT = {
     "status": lambda row: row["State"],
     "pod": lambda row: row["PodName"],
 }
-_ALIVE = {"running", "paused", "stopping"}
 
 
 def configure_list(parser: Parser) -> None:
@@ -47,14 +46,12 @@ def run_list(context: "Context", options: Namespace) -> int:
         ids = context.engine.container_ids(options.pod, infra=options.infra)
         output.ids(ids[-1:] if options.latest else ids, full=options.no_trunc)
         return 0
-    # A filter is tried on all of them: one that can't be read shows whatever runs.
-    alive = not (options.all or options.latest or options.filter)
+    by_state = any(item.startswith("status=") for item in options.filter)
+    alive = not (options.all or options.latest or by_state)
     found = context.engine.list_containers(options.pod, infra=options.infra, alive=alive)
     rows = [row for row in container_rows(found) if keep(row)]
     if options.latest:
         rows = sorted(rows, key=_SORT["created"])[-1:]
-    elif not options.all and not any(item.startswith("status=") for item in options.filter):
-        rows = [row for row in rows if row["State"] in _ALIVE]
     rows.sort(key=_SORT[options.sort])
     if quiet:
         output.ids([row["Id"] for row in rows], full=options.no_trunc)
@@ -189,7 +186,8 @@ def run_stats(context: "Context", options: Namespace) -> int:
         if found is None:
             found = context.engine.containers()
             if not options.all:
-                found = [container for container in found if container.status in _ALIVE]
+                up = {line.id for line in context.engine.list_containers(alive=True)}
+                found = [container for container in found if container.id in up]
         return [stats.Source(one.id, one.name, one.pod_name, one.stats) for one in found]
 
     return stats.show(context, options, sources)
