@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -309,6 +310,28 @@ def test_a_tree_deeper_than_a_path_can_be_long_is_removed(tmp_path: Path) -> Non
     files.remove_tree(f"{tmp_path}/directory")
     assert os.listdir(tmp_path) == []
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_tree_that_several_remove_at_once_is_gone_for_all(tmp_path: Path) -> None:
+    trees = [f"{tmp_path}/{number}" for number in range(200)]
+    for tree in trees:
+        for name in "abcdef":
+            os.makedirs(f"{tree}/{name}/below")
+    at_once = threading.Barrier(2)
+    failed: list[OSError] = []
+
+    def remove(_: int) -> None:
+        for tree in trees:
+            at_once.wait(60)
+            try:
+                files.remove_tree(tree)
+            except OSError as error:
+                failed.append(error)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(remove, range(2)))
+    assert failed == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_directory_that_is_swapped_for_a_link_meanwhile_is_not_entered(tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ impl<E, F: FnMut() -> Result<(), E>> Removal<F> {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Err(Errno::INTR) => continue,
+                // Somebody else has removed the directory since it was opened.
+                Err(Errno::NOENT) => break,
                 other => other?,
             };
             let name = entry.file_name();
