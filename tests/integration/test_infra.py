@@ -193,18 +193,22 @@ def test_no_member_is_touched_when_it_can_not_be_started(site):
 
 
 @pytest.mark.runtimes("crun")
-def test_a_pod_starts_after_its_state_directory_was_moved(site):
+@pytest.mark.parametrize("before", ["started", "never started"])
+def test_a_pod_starts_after_its_state_directory_was_moved(site, before):
     engine = site.engine()
     pod = new_pod(site, share=SHARED, engine=engine)
     add(site, pod, "a")
-    pod.start()
-    pod.stop(timeout=0)
+    if before == "started":
+        pod.start()
+        pod.stop(timeout=0)
     engine.close()
     moved = f"{site.base}/moved"
     os.rename(site.root, moved)
     site.root = moved
     pod = site.engine().pod("web")
+    allowed = infra_of(pod).security()
 
     pod.start()
 
     assert namespace(pod.container("a").pid, "net") == namespace(infra_of(pod).pid, "net")
+    assert infra_of(pod).security().keys() == allowed.keys()

@@ -59,7 +59,7 @@ def current(places: Places, record: ContainerRecord, pod: PodRecord) -> dict[str
         if origin != "host"
     }
     joined = Joined(paths, hostname_of(record, pod, lambda _: None))
-    root = record.spec.rootfs
+    root = rootfs.given(places, record)
     return build(_request(places, record, pod, joined, root, [], record.spec.limits))
 
 

@@ -9,6 +9,16 @@ from podcore.places import Places
 from podcore.records import ContainerRecord
 
 
+def given(places: Places, record: ContainerRecord) -> str:
+    """Returns the root file system that a container was given, below an overlay if it has one."""
+    rootfs = record.spec.rootfs
+    assert rootfs is not None, "a container of a user's bundle has no rootfs of ours"
+    if record.kind is ContainerKind.INFRA:
+        # It is podcore's own, and the state directory may have been moved since the row was made.
+        return places.infra_root(os.path.basename(rootfs))
+    return rootfs
+
+
 def prepare(places: Places, record: ContainerRecord) -> str:
     """Makes the root of a container ready and returns its path.
 
@@ -18,16 +28,11 @@ def prepare(places: Places, record: ContainerRecord) -> str:
     Raises:
         OSError: the overlay could not be mounted.
     """
-    spec = record.spec
-    assert spec.rootfs is not None, "a container of a user's bundle has no rootfs of ours"
-    if record.kind is ContainerKind.INFRA:
-        # It is podcore's own, and the state directory may have been moved since the row was made.
-        return places.infra_root(os.path.basename(spec.rootfs))
-    if spec.rootfs_mode != RootfsMode.OVERLAY:
-        return spec.rootfs
+    rootfs = given(places, record)
+    if record.spec.rootfs_mode != RootfsMode.OVERLAY:
+        return rootfs
     target = places.merged(record.id)
-    upper, work = places.upper(record.id), places.work(record.id)
-    mounts.overlay(spec.rootfs, upper, work, target)
+    mounts.overlay(rootfs, places.upper(record.id), places.work(record.id), target)
     return target
 
 
