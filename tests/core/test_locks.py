@@ -556,7 +556,7 @@ def test_lock_file_that_goes_while_it_is_locked_is_detected(table: LockTable, ho
 
     for other in (table, LockTable(table.directory)):
         with pytest.raises(LockError, match="deleted or replaced") as caught:
-            other.session().acquire("container", 1, timeout=5)
+            other.session().acquire("container", 1, timeout=0.1)
         assert path in str(caught.value)
 
     guard.release()
