@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from harness import host
 from podcore import errors
 from podcore.report import Outcome, Report, ReportRow
 from podcore.testing.heartbeat import Beat, Heartbeat, kept_waiting, lasting
@@ -31,13 +30,11 @@ def program(name, *arguments, timeout):
 
 
 @pytest.mark.slow
-@pytest.mark.integration
+@pytest.mark.runtimes("crun")
 @pytest.mark.timeout(300)
-def test_random_kills_among_random_verbs_break_nothing():
-    if missing := host.missing_for("crun"):
-        pytest.skip(f"containers on crun need {missing}")
-
-    done = program("chaos", "--seconds", "12", "--workers", "6", "--seed", SEED, timeout=280)
+def test_random_kills_among_random_verbs_break_nothing(runtime):
+    chosen = ("--seconds", "12", "--workers", "6", "--seed", SEED, "--runtime", runtime)
+    done = program("chaos", *chosen, timeout=280)
 
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

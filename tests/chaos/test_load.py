@@ -7,14 +7,11 @@ import sys
 import pytest
 
 from chaos.soak import Samples
-from harness import host
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def program(name, *arguments):
-    if missing := host.missing_for("crun"):
-        pytest.skip(f"containers on crun need {missing}")
     done = subprocess.run(
         [sys.executable, "-m", f"chaos.{name}", *arguments],
         env=os.environ | {"PYTHONPATH": TESTS},
@@ -29,17 +26,18 @@ def program(name, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.integration
+@pytest.mark.runtimes("crun")
 @pytest.mark.timeout(300)
-def test_pods_live_and_die_in_several_processes_and_nothing_is_left():
-    assert "lived and died" in program("soak", "--seconds", "6")
+def test_pods_live_and_die_in_several_processes_and_nothing_is_left(runtime):
+    assert "lived and died" in program("soak", "--seconds", "6", "--runtime", runtime)
 
 
 @pytest.mark.slow
-@pytest.mark.integration
+@pytest.mark.runtimes("crun")
 @pytest.mark.timeout(300)
-def test_many_processes_start_containers_of_one_pod_without_an_error():
-    assert "0 errors" in program("stress", "--containers", "48", "--processes", "8")
+def test_many_processes_start_containers_of_one_pod_without_an_error(runtime):
+    chosen = ("--containers", "48", "--processes", "8", "--runtime", runtime)
+    assert "0 errors" in program("stress", *chosen)
 
 
 def samples(**changes):
