@@ -204,6 +204,9 @@ def test_a_create_ahead_is_seen_and_taken_back():
 
     assert linearize([start, *reads]).ok
     assert linearize([replace(start, verb="stop"), *reads]).stuck is not None
+    dead = after_each_other(*map(seen, ("created", "stopping", "configured")), first=10)
+    assert linearize([start, *dead]).ok
+    assert linearize([replace(start, whole=False, outcome="done"), *dead]).stuck is not None
 
 
 CUT = {

@@ -254,10 +254,12 @@ def _starting(op: Operation, creates: int, state: State) -> list[tuple[Phase, St
     elif status == "created":
         if _effective(op):
             found.append((END, State("running", incarnation)))
-        if op.whole and op.outcome in ("skipped", "failed", "unknown"):
-            found.append((END, State("configured", incarnation)))
         if op.error == "ContainerStateError":
             found.append(((_CREATES, max(creates, 1)), state))
+    # What was created ahead is taken back, also when its process has just died.
+    undone = op.whole and op.outcome in ("skipped", "failed", "unknown")
+    if undone and status in ("created", "dying"):
+        found.append((END, State("configured", incarnation)))
     died = op.error == "ContainerStateError" and op.state in ("", "exited")
     if died and creates and status in ("dying", "exited"):
         found.append((END, state))
