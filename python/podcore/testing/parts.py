@@ -13,7 +13,7 @@ from podcore.model import ContainerInspect, ContainerKind, PodInspect
 from podcore.model import ContainerStatus as _Status
 from podcore.report import Outcome, Report
 from podcore.signals import parse_signal
-from podcore.testing.linear import linearize
+from podcore.testing.linear import BUDGET, linearize
 from podcore.testing.model import READS, UNSEEN, VERBS, Operation, State
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ _REFUSED = frozenset(
 """Errors of a whole call that touched no container, and say nothing of one."""
 
 _SIGKILL = 9
+
+_TOGETHER = 20 * BUDGET
+"""Configurations that are looked at of all containers, a minute or two of work; thereafter each one
+has a small budget, so that the longest history comes to a verdict."""
+_LEAST = BUDGET // 40
+
 _STATES = frozenset(map(str, _Status)) - {"unknown"}
 
 
@@ -243,12 +249,15 @@ def orders(
     """
     verdict = Orders()
     begun = before or {}
+    left = _TOGETHER
     for key, operations in by_container(calls).items():
         if key in apart:
             continue
         verdict.containers += 1
         verdict.operations += len(operations)
-        found = linearize(operations, (begun.get(key, State()),))
+        budget = max(_LEAST, min(BUDGET, left))
+        found = linearize(operations, (begun.get(key, State()),), budget)
+        left -= found.looked_at
         if found.undecided:
             verdict.undecided.append(f"I14: {key[:12]}: {found}")
         elif not found.ok:
