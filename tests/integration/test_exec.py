@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ import podcore
 from harness import host
 from harness.polling import eventually
 from integration.builders import add, new_pod
+from podcore.lifecycle import exec as exec_module
 from podcore.lifecycle.exec import _REMEDY
 
 
@@ -177,3 +179,35 @@ def test_a_stop_ends_a_command_that_runs(container):
     assert not runner.is_alive()
     assert time.monotonic() - began < 60
     assert len(results) == 1
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("moment", ["before its files are read", "before its cgroup is made"])
+def test_what_is_removed_while_a_command_is_prepared_leaves_no_cgroup(site, monkeypatch, moment):
+    pod = new_pod(site)
+    container = add(site, pod, "a")
+    container.start()
+    group = pod._engine.host.cgroup(container.inspect().cgroup_path)
+    name = "bundle" if "files" in moment else "write_atomic"
+    real = getattr(exec_module, name)
+
+    def load(path):
+        site.cli("pod", "rm", "--force", "web")
+        return real.load(path)
+
+    def write(path, data):
+        real(path, data)
+        site.cli("pod", "rm", "--force", "web")
+
+    monkeypatch.setattr(
+        exec_module, name, SimpleNamespace(load=load) if name == "bundle" else write
+    )
+
+    with pytest.raises(podcore.PodcoreError) as caught:
+        container.exec(["true"])
+
+    if name == "bundle":
+        assert isinstance(caught.value, podcore.ContainerRemovedError)
+
+    above = pod._engine.host.cgroup(os.path.dirname(group.path))
+    assert not any(map(os.path.exists, [*group.directories(), *above.directories()]))

@@ -19,6 +19,7 @@ from podcore.backend import Host
 from podcore.deadlines import Deadline
 from podcore.errors import (
     CommandError,
+    ContainerRemovedError,
     ContainerStateError,
     ExecTimeoutError,
     InvalidArgumentError,
@@ -27,6 +28,7 @@ from podcore.errors import (
 from podcore.kernel import command as programs
 from podcore.kernel.cgroup import Cgroup
 from podcore.kernel.files import make_directory, remove_tree, write_atomic
+from podcore.lifecycle.held import hold
 from podcore.lifecycle.relay import relayed
 from podcore.lifecycle.streams import Collected, Output, collect
 from podcore.model import ContainerStatus, ExecResult
@@ -217,6 +219,7 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
     Raises:
         InvalidArgumentError: it can't be a command.
         ContainerStateError: the container is not running, or its run files are gone.
+        ContainerRemovedError: it is gone.
     """
     if not wanted.command or not all(isinstance(word, str) for word in wanted.command):
         message = f"the command of an exec in `{which.name}` is empty or holds what is no string"
@@ -226,7 +229,11 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
         raise InvalidArgumentError(message)
     record = _running(host, which)
     token = f"{EXEC}{secrets.token_hex(8)}"
-    config = bundle.load(f"{host.places.bundle(record.id)}/config.json")
+    try:
+        config = bundle.load(f"{host.places.bundle(record.id)}/config.json")
+    except InvalidArgumentError:
+        stored(host, which)  # raises where it has been removed meanwhile
+        raise
     described = bundle.process_for_exec(
         config,
         list(wanted.command),
@@ -243,9 +250,10 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
     try:
         try:
             make_directory(directory)
+            write_atomic(f"{directory}/process.json", json.dumps(described).encode())
         except FileNotFoundError:
+            stored(host, which)
             raise _without_files(record, attempt) from None
-        write_atomic(f"{directory}/process.json", json.dumps(described).encode())
         cgroup.create()
         yield Prepared(host, record, wanted, directory, cgroup)
     finally:
@@ -253,6 +261,22 @@ def prepared(host: Host, which: ContainerRecord, wanted: Exec) -> Iterator[Prepa
         if not cgroup.populated():
             # What it left running in the background stays, and its cgroup with it.
             cgroup.remove()
+            if not os.path.isdir(attempt):
+                _remove_made_anew(host, record)
+
+
+def _remove_made_anew(host: Host, record: ContainerRecord) -> None:
+    """Removes the cgroups of a container that ended meanwhile: the command's came with its parents."""
+    mine = host.cgroup(record.cgroup_path)
+    try:
+        # Under its lock nobody is about to put its process there.
+        with host.session("exec") as session, hold(host, session, record):
+            mine.remove_empty()
+    except ContainerRemovedError:
+        mine.remove_empty()
+        with host.store.read() as view:
+            if view.pod(record.pod_id) is None:
+                host.cgroup(os.path.dirname(record.cgroup_path)).remove_empty()
 
 
 def _running(host: Host, which: ContainerRecord) -> ContainerRecord:
