@@ -125,12 +125,17 @@ def _forgotten(host: Host, record: ContainerRecord) -> Verb | None:
 
 def _check_quiet(host: Host, findings: Findings, record: ContainerRecord, said: str) -> None:
     """Looks at a container that nobody is at work on."""
-    if record.state in _UP and record.init is not None and process.alive(record.init):
-        if record.monitor is None or not process.alive(record.monitor):
+    if record.state in _UP and record.init is not None:
+        watched = record.monitor is not None and process.alive(record.monitor)
+        directory = host.runtime(record.oci_runtime).state_directory(record.id)
+        known = os.path.exists(directory)
+        # Its process last, and its row: whoever ends it takes the others away behind it.
+        if (watched and known) or not process.alive(record.init) or not _still_there(host, record):
+            return
+        if not watched:
             hint = "its exit code will be unknown and its output is lost; restart it"
             findings.add("monitor", record.id, f"{said} runs without its monitor", hint=hint)
-        directory = host.runtime(record.oci_runtime).state_directory(record.id)
-        if not os.path.exists(directory):
+        if not known:
             text = f"{said} runs, but its OCI runtime does not know it any more"
             hint = "it can be stopped and removed; restart it to exec in it"
             findings.add("runtime-state", record.id, text, hint=hint)
