@@ -70,16 +70,10 @@ def lock_file_of(table: LockTable, session: LockSession) -> str:
     return os.path.join(table.directory, name)
 
 
-def threads_in_queues() -> int:
-    """Returns how many threads of this process wait for a lock in the kernel."""
-    count = 0
-    for task in os.listdir("/proc/self/task"):
-        try:
-            count += Path(f"/proc/self/task/{task}/comm").read_text() == "podcore-lock\n"
-        except FileNotFoundError:
-            # It has ended meanwhile.
-            continue
-    return count
+def waits_in(inode: int) -> int:
+    """Returns how many wait in the kernel for a lock in a file."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return sum("-> OFDLCK" in line and f":{inode} " in line for line in lines)
 
 
 def foreign_lock(path: str, number: int) -> int:
@@ -654,8 +648,10 @@ def test_all_who_waited_in_a_file_that_went_get_the_lock_of_the_new_one(
     for thread in threads:
         thread.start()
     at_once.wait(60)
-    eventually(lambda: threads_in_queues() == waiting)
-    replaced(lock_file_of(table, holder), how)
+    path = lock_file_of(table, holder)
+    inode = os.stat(path).st_ino
+    eventually(lambda: waits_in(inode) == waiting)
+    replaced(path, how)
     guard.release()
     for thread in threads:
         thread.join(60)
