@@ -215,7 +215,7 @@ def main() -> int:
             heartbeat.await_beat(time.monotonic())
         paths = [f"{base}/history/{name}" for name in sorted(os.listdir(f"{base}/history"))]
         verdict = judge(paths, heartbeat.beats())
-        print(verdict)
+        print(verdict, flush=True)
         killed = ", ".join(f"{number} {kind}" for kind, number in sorted(chaos.kills.items()))
         print(f"  killed: {killed}")
         wrong = chaos.problems + verdict.breaches + settle(site)
