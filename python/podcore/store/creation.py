@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import apsw
@@ -81,9 +81,11 @@ def create(path: str, locks: "LockTable", claim: Claim | None = None) -> None:
         ResourceExhaustedError: no space or no descriptors left.
         LockTimeoutError: somebody else has been making one for too long.
     """
-    with locks.session("create the state store") as session, ExitStack() as stack:
-        session.acquire("init", timeout=_TIMEOUT)
-        stack.enter_context(alone(path))
+    with (
+        locks.session("create the state store") as session,
+        session.acquire("init", timeout=_TIMEOUT),
+        alone(path),
+    ):
         if os.path.lexists(path):
             return
         if os.path.lexists(f"{path}-wal"):
@@ -110,10 +112,12 @@ def migrate(path: str, locks: "LockTable") -> None:
         StoreError: see its other subclasses.
         LockTimeoutError: somebody else works on it for too long.
     """
-    with locks.session("migrate the state store") as session, ExitStack() as stack:
-        session.acquire("init", timeout=_TIMEOUT)
-        stack.enter_context(alone(path))
-        session.acquire("store", timeout=_TIMEOUT)
+    with (
+        locks.session("migrate the state store") as session,
+        session.acquire("init", timeout=_TIMEOUT),
+        alone(path),
+        session.acquire("store", timeout=_TIMEOUT),
+    ):
         connection = Connection(path)
         try:
             connection.check(path)

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import apsw
@@ -56,10 +55,12 @@ def rebuild(
         LockTimeoutError: somebody works on the old one for too long.
     """
     path = f"{os.path.realpath(directory)}/{FILE}"
-    with locks.session("rebuild the state store") as session, ExitStack() as stack:
-        session.acquire("init", timeout=_TIMEOUT)
-        session.acquire("store", timeout=_TIMEOUT)
-        stack.enter_context(creation.alone(path))
+    with (
+        locks.session("rebuild the state store") as session,
+        session.acquire("init", timeout=_TIMEOUT),
+        session.acquire("store", timeout=_TIMEOUT),
+        creation.alone(path),
+    ):
         if identity(directory) != damaged:
             return ""
         try:

@@ -110,16 +110,9 @@ class Store:
             UseAfterForkError: this store was opened before a fork.
             StoreError: it can't be read, or it is closed.
         """
-        connection = self._take()
-        try:
+        with self._borrowed() as connection:
             connection.execute("BEGIN")
             yield View(connection, self._configs)
-        except apsw.Error as error:
-            raise self._typed(error, connection) from error
-        except DamagedRowError as error:
-            raise faults.corrupt(self.path, str(error)) from error
-        finally:
-            self._give(connection)
 
     @contextmanager
     def write(
@@ -212,13 +205,19 @@ class Store:
 
     def _look(self) -> int:
         """Returns the version of the schema, after a look at whose locks it is worked on with."""
-        connection = self._take()
-        try:
+        with self._borrowed() as connection:
             if self._claim is not None:
                 view = View(connection, self._configs)
                 if self._claim.recorded(view, os.path.dirname(self.path)):
                     self._claimed = connection.identity
             return connection.version
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Connection]:
+        """Gives a connection to read with; what SQLite says then comes as an error of ours."""
+        connection = self._take()
+        try:
+            yield connection
         except apsw.Error as error:
             raise self._typed(error, connection) from error
         except DamagedRowError as error:
