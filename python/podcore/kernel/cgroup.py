@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from podcore.model import Limits, Usage
 
 # Another process may remove an empty parent between two steps; one that does so for ever wins.
-# The second one when it goes between the opening of its file and the write.
-_GONE = (errno.ENOENT, errno.ENODEV)
 _ATTEMPTS = 100
 # Options of a v1 mount that name no controller.
 _MOUNT_OPTIONS = {
@@ -287,7 +285,7 @@ class Cgroup:
                         cgroupfs.write(procs, data)
                         break
                     except OSError as error:
-                        if error.errno not in _GONE:
+                        if not cgroupfs.is_gone(error):
                             raise
                         self._create_below(top)
                 else:
