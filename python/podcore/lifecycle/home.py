@@ -36,15 +36,15 @@ def make_if_missing(places: Places, record: ContainerRecord) -> None:
     wanted = [places.etc(record.id), places.bundle(record.id)]
     if record.spec.rootfs_mode == RootfsMode.OVERLAY and record.spec.rootfs is not None:
         wanted += places.merged(record.id), places.work(record.id), places.upper(record.id)
+    if not all(map(_is_directory, wanted)):
+        make(places, record)
+
+
+def _is_directory(path: str) -> bool:
     try:
-        for path in wanted:
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
-                break
-        else:
-            return
+        return stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
-        pass
-    make(places, record)
+        return False
 
 
 def _make_upper(upper: str, rootfs: str) -> None:
