@@ -2,42 +2,31 @@
 
 from functools import partial
 
-from podcore._core import LockSession
-from podcore.backend import Host
 from podcore.deadlines import Deadline
 from podcore.kernel import process
 from podcore.kernel.failpoints import failpoint
-from podcore.lifecycle.course import Conduct, Course, alone
+from podcore.lifecycle.course import Conduct, Course
 from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.stop import SIGKILL
 from podcore.model import ContainerStatus
-from podcore.records import ContainerRecord
 from podcore.signals import signal_name
 
 _SIGNALLED = {ContainerStatus.RUNNING, ContainerStatus.STOPPING}
 
 
-def kill(host: Host, session: LockSession, which: ContainerRecord, signal: int) -> Step:
-    """Sends a signal to a container's process by pidfd; ignores one that is not running.
+def killing(signal: int) -> Conduct[Step]:
+    """Returns the course that sends a signal to a process by pidfd; ignores one that does not run.
 
     After SIGKILL its exit is waited for and recorded (libpod records nothing); it has no deadline
     of its own to wait for. One that is being stopped is signalled too, so that ``kill`` cuts a
-    stop short. Holds the container's lock all the while.
+    stop short. The container's lock is held all the while.
 
     Args:
-        host: of the engine.
-        session: the calling thread's.
-        which: the container.
         signal: 1 to 64.
     """
-    return alone(host, session, which, killing(signal))
-
-
-def killing(signal: int) -> Conduct[Step]:
-    """Returns ``kill`` as a course."""
     return partial(_kill, signal)
 
 

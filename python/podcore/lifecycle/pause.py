@@ -1,20 +1,18 @@
 """Freezes and thaws one container, through the freezer of its cgroup."""
 
-from podcore._core import LockSession
-from podcore.backend import Host
 from podcore.kernel.failpoints import failpoint
-from podcore.lifecycle.course import Course, alone
+from podcore.lifecycle.course import Course
 from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.whole import spread_around
 from podcore.model import ContainerStatus
-from podcore.records import ContainerRecord, Verb
+from podcore.records import Verb
 
 FREEZE_TIMEOUT = 10.0
 """Seconds until every process of a container must be frozen."""
 
 
-def pause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
+def pausing(held: Held) -> Course[Step]:
     """Freezes a running container; ignores one in any other state.
 
     Both runtimes read the paused state off the freezer, so it is as if they had done it.
@@ -22,11 +20,6 @@ def pause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
     Raises:
         TimeoutError: some process can't be frozen; all are thawed again.
     """
-    return alone(host, session, which, pausing)
-
-
-def pausing(held: Held) -> Course[Step]:
-    """Is ``pause`` as a course."""
     record = held.record
     if record.state is not ContainerStatus.RUNNING:
         return ignored(f"is {record.state}")
@@ -44,13 +37,8 @@ def pausing(held: Held) -> Course[Step]:
     return DONE
 
 
-def unpause(host: Host, session: LockSession, which: ContainerRecord) -> Step:
-    """Thaws a paused container; ignores one in any other state."""
-    return alone(host, session, which, unpausing)
-
-
 def unpausing(held: Held) -> Course[Step]:
-    """Is ``unpause`` as a course."""
+    """Thaws a paused container; ignores one in any other state."""
     host, record = held.host, held.record
     if record.state is not ContainerStatus.PAUSED:
         return ignored(f"is {record.state}")
