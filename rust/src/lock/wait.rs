@@ -57,7 +57,7 @@ impl Ticket {
     }
 
     /// Waits until there is an outcome, but not longer than that.
-    pub fn pause(&self, at_most: Duration) {
+    fn pause(&self, at_most: Duration) {
         let waiting = |phase: &mut Phase| matches!(phase, Phase::Waiting);
         drop(
             self.changed
