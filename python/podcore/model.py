@@ -25,6 +25,13 @@ class ContainerStatus(StrEnum):
     UNKNOWN = "unknown"  # nothing trustworthy can be said
 
 
+ALIVE = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
+"""The states of a container whose command has begun and has not ended."""
+
+AT_REST = frozenset({ContainerStatus.CONFIGURED, ContainerStatus.EXITED})
+"""The states of a container that has no process."""
+
+
 class PodStatus(StrEnum):
     """What the states of a pod's containers add up to (libpod's ``GetPodStatus``)."""
 

@@ -10,14 +10,11 @@ import time
 from podcore.backend import Host
 from podcore.errors import ContainerRemovedError
 from podcore.kernel import process
-from podcore.model import ContainerStatus
+from podcore.model import ALIVE, AT_REST, ContainerStatus
 from podcore.monitor.exits import read_exit
 from podcore.names import short
 from podcore.reconcile import Action, Exit, Observation, Process, decide
 from podcore.records import ContainerRecord, Intent, Verb
-
-_QUIET = {ContainerStatus.CONFIGURED, ContainerStatus.EXITED}
-_LIVE = {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
 
 PATIENCE = 0.15
 """Seconds that a reader gives conmon to write the exit file of a container that has just died."""
@@ -51,7 +48,7 @@ def observe(host: Host, record: ContainerRecord, *, closely: bool = False) -> Ob
 def _process(host: Host, record: ContainerRecord) -> Process:
     if record.init is None or not process.alive(record.init):
         return Process.GONE
-    begun = record.state in _LIVE
+    begun = record.state in ALIVE
     if not begun and awaits_start(host, record):
         return Process.WAITING
     if host.cgroup(record.cgroup_path).frozen():
@@ -157,7 +154,9 @@ def removed(which: ContainerRecord) -> ContainerRemovedError:
 
 def at_rest(host: Host, record: ContainerRecord) -> bool:
     """Says whether a row needs no look at the host: nothing of it lives, and nobody is at work."""
-    return record.intent is None and record.state in _QUIET and record.boot_id in ("", host.boot_id)
+    return (
+        record.intent is None and record.state in AT_REST and record.boot_id in ("", host.boot_id)
+    )
 
 
 def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> ContainerRecord:
@@ -192,7 +191,7 @@ def _shown(record: ContainerRecord, state: ContainerStatus) -> ContainerRecord:
 
     That stays in the row until its start is committed.
     """
-    if record.exit_code is not None and (state in _LIVE or state is ContainerStatus.CREATED):
+    if record.exit_code is not None and (state in ALIVE or state is ContainerStatus.CREATED):
         return record.but(state=state, exit_code=None, reason="", oom_killed=False)
     return record if state is record.state else record.but(state=state)
 

@@ -8,7 +8,7 @@ the process itself, its cgroup; the database last.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from podcore.model import ContainerStatus
+from podcore.model import ALIVE, ContainerStatus
 from podcore.records import Verb
 
 
@@ -73,8 +73,6 @@ class Decision:
 MONITOR_LOST = "MonitorLost"
 REBOOT = "Reboot"
 
-_LIVE = {ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING}
-
 
 def decide(state: ContainerStatus, verb: Verb | None, seen: Observation) -> Decision:
     """Returns what is true of a container.
@@ -110,7 +108,7 @@ def decide(state: ContainerStatus, verb: Verb | None, seen: Observation) -> Deci
 
 
 def _after_reboot(state: ContainerStatus, seen: Observation) -> Decision:
-    if state in _LIVE or state is ContainerStatus.UNKNOWN:
+    if state in ALIVE or state is ContainerStatus.UNKNOWN:
         reason = "" if seen.exit is Exit.RECORDED else REBOOT
         return Decision(ContainerStatus.EXITED, (Action.PURGE,), reason)
     if state is ContainerStatus.EXITED:

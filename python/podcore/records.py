@@ -89,6 +89,10 @@ class PodRecord:
     infra_id: str | None = None
     removing: bool = False
 
+    def container_cgroup(self, container_id: str) -> str:
+        """Returns the cgroup of a container of this pod: below the pod's, whatever engine makes it."""
+        return f"{self.cgroup_path}/{container_id}"
+
 
 UNREAD = ContainerSpec()
 """Stands in for the spec of a record that was only read for its state; it is never stored."""

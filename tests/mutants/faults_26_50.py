@@ -64,7 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F29",
         _OBSERVE,
-        "    begun = record.state in _LIVE\n",
+        "    begun = record.state in ALIVE\n",
         "    begun = False\n",
         "integration/test_crash.py::test_a_runtime_that_has_lost_its_state_is_not_needed[crun]",
         "the belief in the process rather than in the runtime's state",

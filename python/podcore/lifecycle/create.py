@@ -27,7 +27,7 @@ from podcore.lifecycle.purge import purge
 from podcore.lifecycle.shm import lend, mount_shm
 from podcore.lifecycle.step import DONE, Step, ignored
 from podcore.lifecycle.update import apply_pod_limits
-from podcore.model import ContainerStatus
+from podcore.model import AT_REST, ContainerStatus
 from podcore.monitor import log_file
 from podcore.monitor.conmon import Launch
 from podcore.names import short
@@ -83,7 +83,7 @@ def create_held(
         names: the containers on the pod's network, for /etc/hosts.
     """
     host, record = held.host, held.record
-    if record.state not in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
+    if record.state not in AT_REST:
         message = f"container `{record.name}` ({short(record.id)}) is {record.state}"
         raise ContainerStateError(message, record.state, ("configured", "exited"))
     if record.state is ContainerStatus.EXITED and record.incarnation:

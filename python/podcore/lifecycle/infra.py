@@ -86,5 +86,5 @@ def row(host: Host, pod: PodRecord, root: str) -> ContainerRecord:
         spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=(),
         oci_runtime=host.default_runtime(),
-        cgroup_path=f"{pod.cgroup_path}/{key}",
+        cgroup_path=pod.container_cgroup(key),
     )

@@ -11,11 +11,9 @@ from podcore.lifecycle.course import Conduct, Course, alone
 from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import purge
 from podcore.lifecycle.step import DONE, Step
-from podcore.model import ContainerStatus
+from podcore.model import ALIVE, ContainerStatus
 from podcore.names import short
 from podcore.records import ContainerRecord, Verb
-
-ALIVE = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
 
 
 def check_removable(record: ContainerRecord, *, force: bool) -> None:

@@ -19,24 +19,19 @@ from podcore.lifecycle.create import create_held
 from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
-from podcore.model import ContainerStatus
+from podcore.model import AT_REST, ContainerStatus
 from podcore.names import short
 from podcore.observe import truth
 from podcore.records import ContainerRecord, PodRecord, Verb
 
-_SATISFIES = frozenset({ContainerStatus.RUNNING})
+SATISFIES = frozenset({ContainerStatus.RUNNING})
+"""The states in which a dependency of what is started counts as there."""
+
 SATISFIES_RESTART = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED})
 """For ``restart`` a paused dependency is there, for ``start`` it is not."""
 
 
-def start(
-    host: Host,
-    session: LockSession,
-    which: ContainerRecord,
-    pod: PodRecord,
-    satisfies: frozenset[ContainerStatus] = _SATISFIES,
-    names: tuple[str, ...] = (),
-) -> Step:
+def start(host: Host, session: LockSession, which: ContainerRecord, pod: PodRecord) -> Step:
     """Starts a container whose dependencies are running.
 
     Running and paused ones are ignored (libpod's documentation; its code fails on paused ones).
@@ -47,21 +42,25 @@ def start(
         session: the calling thread's.
         which: the container.
         pod: its pod.
-        satisfies: the states in which a dependency counts as there.
-        names: the containers on the pod's network, for /etc/hosts.
 
     Raises:
         DependencyNotRunningError: a dependency is not; nothing was done.
         ContainerStateError: it died before its command began; the state is ``exited``.
         OCIRuntimeError, MonitorError: create or start failed.
     """
-    return alone(host, session, which, starting(pod, satisfies, names))
+    return alone(host, session, which, starting(pod, SATISFIES, ()))
 
 
 def starting(
     pod: PodRecord, satisfies: frozenset[ContainerStatus], names: tuple[str, ...]
 ) -> Conduct[Step]:
-    """Returns ``start`` as a course."""
+    """Returns ``start`` as a course.
+
+    Args:
+        pod: of the container.
+        satisfies: the states in which a dependency counts as there.
+        names: the containers on the pod's network, for /etc/hosts.
+    """
     return partial(_start, pod, satisfies, names)
 
 
@@ -76,7 +75,7 @@ def _start(
     _check_dependencies(held.host, record, satisfies)
     if record.state is ContainerStatus.CREATED:
         yield held.meaning(Verb.START)
-    elif record.state in (ContainerStatus.CONFIGURED, ContainerStatus.EXITED):
+    elif record.state in AT_REST:
         yield from create_held(held, pod, then=Verb.START, names=names)
     else:
         message = (

@@ -20,7 +20,7 @@ from podcore.lifecycle.held import Commit, Held
 from podcore.lifecycle.purge import KILL_PATIENCE, end_rest, purge
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
-from podcore.model import ContainerStatus
+from podcore.model import AT_REST, ContainerStatus
 from podcore.records import ContainerRecord, Verb
 from podcore.report import Outcome
 from podcore.signals import parse_signal
@@ -131,7 +131,7 @@ def _finish(stopping: Stopping, cleanup: bool, held: Held) -> Course[Step]:  # n
     if record.incarnation != stopping.record.incarnation:
         # Somebody stopped it and started it again: this stop has been served.
         return DONE
-    if record.state not in (ContainerStatus.EXITED, ContainerStatus.CONFIGURED):
+    if record.state not in AT_REST:
         step = Step(Outcome.DONE, f"did not stop within {stopping.timeout:g} s and was killed")
         yield from _end(held)
     if cleanup:

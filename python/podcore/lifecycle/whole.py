@@ -17,7 +17,7 @@ from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.purge import KILL_PATIENCE
 from podcore.lifecycle.settle import settled
 from podcore.lifecycle.step import DONE, Step, ignored
-from podcore.model import ContainerKind, ContainerStatus
+from podcore.model import AT_REST, ContainerKind, ContainerStatus
 from podcore.observe import abandoned
 from podcore.records import ContainerRecord, PodRecord, Verb
 
@@ -25,7 +25,6 @@ FREEZE_TIMEOUT = 10.0
 """Seconds until every process of a pod must be frozen."""
 
 _RUNS = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
-_QUIET = frozenset({ContainerStatus.CONFIGURED, ContainerStatus.EXITED})
 
 
 def kill(
@@ -48,7 +47,7 @@ def kill(
     if not host.hierarchies.whole:
         return None
     with _all(host, session, rows) as held:
-        if not _only(held, _RUNS | _QUIET):
+        if not _only(held, _RUNS | AT_REST):
             return None
         failpoint("kill-pod.before-kill")
         if not host.cgroup(pod.cgroup_path).kill_at_once():
@@ -85,7 +84,7 @@ def pause(
     if not host.hierarchies.whole:
         return None
     with _all(host, session, rows) as held:
-        if not _only(held, _QUIET | {ContainerStatus.RUNNING, ContainerStatus.PAUSED}):
+        if not _only(held, AT_REST | {ContainerStatus.RUNNING, ContainerStatus.PAUSED}):
             return None
         running = [
             one

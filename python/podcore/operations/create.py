@@ -286,8 +286,7 @@ def _row(
         spec_hash="",  # the store makes it from what it writes, as it gives the number
         dependencies=tuple(Dependency(edge) for edge in edges),
         oci_runtime=runtime,
-        # The pod's own, also where this engine has another parent for those that it makes.
-        cgroup_path=f"{pod.cgroup_path}/{key}",
+        cgroup_path=pod.container_cgroup(key),
     )
 
 

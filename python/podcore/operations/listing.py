@@ -1,12 +1,10 @@
 """What ``ps`` shows: a line for each container, without reading their specs."""
 
 from podcore.backend import Host
-from podcore.model import ContainerKind, ContainerStatus, ContainerSummary
+from podcore.model import ALIVE, ContainerKind, ContainerSummary
 from podcore.operations.snapshot import removed
 from podcore.records import ContainerRecord, PodRecord
 from podcore.store import View
-
-_ALIVE = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
 
 
 def list_containers(
@@ -33,7 +31,7 @@ def list_containers(
     shown = [record for record in awake if infra or record.kind is not ContainerKind.INFRA]
     now = {record.id: record for record in true_records(host, shown)}
     lines = [_true(line, now[line.id]) if line.id in now else line for line in stored]
-    return [line for line in lines if line.state in _ALIVE] if alive else lines
+    return [line for line in lines if line.state in ALIVE] if alive else lines
 
 
 def container_ids(host: Host, pod: PodRecord | None = None, *, infra: bool) -> list[str]:

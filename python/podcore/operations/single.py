@@ -78,7 +78,7 @@ def start(host: Host, which: ContainerRecord) -> None:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
         names = _share(host, session, taken)
-        starting = lifecycle_start.starting(pod, frozenset(_UP), names)
+        starting = lifecycle_start.starting(pod, lifecycle_start.SATISFIES, names)
         found = alone(host, session, record, _noting(starting))
         _expect(record, found, "started", fine=_UP, wanted=_STARTABLE)
 

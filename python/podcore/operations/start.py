@@ -12,7 +12,7 @@ from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle.course import Conduct, Part
 from podcore.lifecycle.namespaces import on_network, providers
 from podcore.lifecycle.step import Step
-from podcore.model import ContainerStatus
+from podcore.model import ALIVE, AT_REST, ContainerStatus
 from podcore.observe import truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
@@ -20,10 +20,6 @@ from podcore.operations.crew import Job, Watch
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.records import PodRecord
 from podcore.report import Report
-
-RUNNING = frozenset({ContainerStatus.RUNNING})
-_UP = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
-_DOWN = frozenset({ContainerStatus.CONFIGURED, ContainerStatus.EXITED})
 
 
 def start_pod(host: Host, pod: PodRecord, progress: Progress | None = None) -> Report:
@@ -38,7 +34,7 @@ def start_pod(host: Host, pod: PodRecord, progress: Progress | None = None) -> R
         taken = snapshot(host, pod)
         check_whole(taken.pod)
         batch = Batch("start", taken.pod, taken.members, progress)
-        start_members(host, taken, batch, RUNNING)
+        start_members(host, taken, batch, lifecycle_start.SATISFIES)
         return batch.report().raise_for_errors()
 
 
@@ -66,7 +62,7 @@ def start_members(
         raise NoSuchContainerError(message)
     now = {member.id: truth(host, member).state for member in taken.members}
     # Of a container that is up, it does not matter what it depended on.
-    up = frozenset(key for key, state in now.items() if state in _UP)
+    up = frozenset(key for key, state in now.items() if state in ALIVE)
     plan = _StartPlan(taken, batch, satisfies, now, taken.graph(rootless=up), settled)
     _share(host, taken)
     crew.run(host, plan, f"start pod {taken.pod.name}", host.at_once(SLOW))
@@ -107,9 +103,9 @@ class _StartPlan:
         self._traversal = graph.traversal()
         self._ready: deque[str] = deque(self._traversal.ready())
         self._ahead: deque[str] = deque(
-            key for key in graph.order() if now[key] in _DOWN and not settled(key)
+            key for key in graph.order() if now[key] in AT_REST and not settled(key)
         )
-        self._there = {key for key, state in now.items() if state not in _DOWN}
+        self._there = {key for key, state in now.items() if state not in AT_REST}
         self._there.update(() if taken.infra is None else (taken.infra.id,))
         self._taken: set[str] = set()
         self._creating: set[str] = set()

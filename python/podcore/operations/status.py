@@ -8,6 +8,7 @@ from operator import attrgetter
 from podcore.backend import Host
 from podcore.errors import PodcoreError
 from podcore.model import (
+    AT_REST,
     ContainerInspect,
     ContainerKind,
     ContainerSpec,
@@ -21,7 +22,6 @@ from podcore.operations.snapshot import containers, snapshot, snapshots
 from podcore.records import ContainerRecord, PodRecord
 
 _RUNNING = frozenset({ContainerStatus.RUNNING, ContainerStatus.STOPPING})
-_DOWN = frozenset({ContainerStatus.EXITED, ContainerStatus.CONFIGURED})
 _ERROR = frozenset({ContainerStatus.UNKNOWN, ContainerStatus.REMOVING})
 # All else in a checked spec can't be changed.
 _MAPPINGS = tuple(field.name for field in fields(ContainerSpec) if field.default_factory is dict)
@@ -171,7 +171,7 @@ def inspect_containers(
 
 def shown_pid(now: ContainerRecord) -> int | None:
     """Returns the pid of a container's process as the host counts; None when it has none."""
-    return None if now.init is None or now.state in _DOWN else now.init.pid
+    return None if now.init is None or now.state in AT_REST else now.init.pid
 
 
 def _describe_container(host: Host, pod: PodRecord, now: ContainerRecord) -> ContainerInspect:

@@ -7,15 +7,13 @@ from podcore.bundle.accounts import names
 from podcore.errors import ContainerStateError, InvalidArgumentError
 from podcore.kernel import process, tasks
 from podcore.kernel.tasks import Task
-from podcore.model import ContainerStatus, ProcessInfo
+from podcore.model import ALIVE, ProcessInfo
 from podcore.names import short
 from podcore.observe import truth
 from podcore.operations.find import current
 from podcore.operations.snapshot import snapshot
 from podcore.operations.status import true_records
 from podcore.records import ContainerRecord, PodRecord
-
-_UP = frozenset({ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING})
 
 
 def top(host: Host, which: ContainerRecord) -> list[ProcessInfo]:
@@ -26,12 +24,12 @@ def top(host: Host, which: ContainerRecord) -> list[ProcessInfo]:
         ContainerStateError: it does not run.
     """
     record = truth(host, current(host, which)[1])
-    if record.state not in _UP:
+    if record.state not in ALIVE:
         raise ContainerStateError(
             f"container `{record.name}` ({short(record.id)}) is {record.state}: "
             "it has no processes\nhint: start it first",
             record.state,
-            tuple(sorted(_UP)),
+            tuple(sorted(ALIVE)),
         )
     return _processes(host, record)
 
@@ -46,7 +44,7 @@ def top_of_pod(host: Host, pod: PodRecord) -> list[ProcessInfo]:
     up = [
         row
         for row in true_records(host, snapshot(host, pod, specs=False).members)
-        if row.state in _UP
+        if row.state in ALIVE
     ]
     if not up:
         raise ContainerStateError(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from podcore.errors import PartialFailureError
-from podcore.model import ContainerKind, ContainerStatus
+from podcore.model import ALIVE, ContainerKind, ContainerStatus
 from podcore.operations.status import true_records
 from podcore.operations.system.invariants import breaches
 from podcore.report import Report
@@ -35,7 +35,6 @@ waits for a lock."""
 
 _PATIENCE = 10.0
 _POLL = 0.05
-_UP = (ContainerStatus.RUNNING, ContainerStatus.PAUSED, ContainerStatus.STOPPING)
 _STEPS = frozenset({"init", "start", "stop", "kill", "pause", "unpause", "remove"})
 """Events that only a call brings about."""
 
@@ -231,7 +230,7 @@ class Watch:
                 after = more[-1].number
         known = {**before.containers, **{record.id: record for record in records}}
         needs = {key: [edge.id for edge in row.dependencies] for key, row in known.items()}
-        up = [key for key, row in before.containers.items() if row.state in _UP]
+        up = [key for key, row in before.containers.items() if row.state in ALIVE]
         self.broken += [f"I7: {text}" for text in disorder(events, needs, up, self._spans)]
         self._order(events, {key: row.pod_id for key, row in known.items()})
         now = surroundings.look(host, self._beside)

@@ -10,7 +10,7 @@ from podcore.kernel.files import make_directory, remove_tree
 from podcore.lifecycle import home, ledger
 from podcore.lifecycle.held import Held, hold
 from podcore.lifecycle.purge import purge
-from podcore.model import ContainerKind, ContainerStatus
+from podcore.model import AT_REST, ContainerKind, ContainerStatus
 from podcore.names import short
 from podcore.observe import abandoned
 from podcore.operations.remove import remove_container, remove_pod
@@ -20,7 +20,6 @@ from podcore.operations.volumes import make_directories
 from podcore.records import ContainerRecord, PodRecord, Verb, VolumeRecord
 
 _EXIT = re.compile(r"exit\.(\d+)")
-_QUIET = {ContainerStatus.CONFIGURED, ContainerStatus.EXITED}
 _UP = {ContainerStatus.CREATED, ContainerStatus.RUNNING, ContainerStatus.PAUSED}
 
 
@@ -101,7 +100,7 @@ def _check_container(
     if verb is not None:
         findings.add("intent", record.id, f"{said}: its {verb} was never finished", settle)
     elif record.intent is None and record.boot_id not in ("", host.boot_id):
-        if record.state not in _QUIET:
+        if record.state not in AT_REST:
             findings.add("boot", record.id, f"{said} was {record.state} before a reboot", settle)
     elif record.intent is None:
         _check_quiet(host, findings, record, said)
