@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 __version__: str
-_Kind: TypeAlias = Literal["init", "pod", "container", "store"]
+_Kind: TypeAlias = Literal["init", "pod", "namespaces", "container", "store"]
 _Path: TypeAlias = str | PathLike[str]
 
 @final
@@ -204,8 +204,8 @@ class LockTable:
 class LockSession:
     """The locks of one thread: the one that first acquires. Made by ``LockTable.session``.
 
-    Locks are asked for in ascending order of (init, pod, container, store), then of number, and
-    released in any. Sessions exclude each other, also in one process and in one thread.
+    Locks are asked for in ascending order of (init, pod, namespaces, container, store), then of
+    number, and released in any. Sessions exclude each other, also in one process and in one thread.
     Leaving its ``with`` or ``close`` releases everything; so does the end of the last reference to
     it and to its guards.
     """
@@ -220,7 +220,7 @@ class LockSession:
         for the same lock takes them over.
 
         Args:
-            kind: ranks in the order init, pod, container, store.
+            kind: ranks in the order init, pod, namespaces, container, store.
             number: of the object, from 0 on.
             shared: admits other shared holders.
             timeout: seconds; None waits for ever, 0 not at all.

@@ -13,7 +13,7 @@ from harness.polling import eventually
 from podcore._core import LockGuard, LockSession, LockTable
 from podcore.errors import LockOrderError, LockTimeoutError
 
-KINDS = ("init", "pod", "container", "store")
+KINDS = ("init", "pod", "namespaces", "container", "store")
 # Two in one file, and one in each of two others.
 NUMBERS = (0, 1, 64, 10_000)
 SESSIONS = 4

@@ -196,8 +196,8 @@ def test_other_implementations_are_excluded_and_exclude(table: LockTable) -> Non
 
 def test_kinds_and_numbers_far_apart_do_not_exclude_each_other(table: LockTable) -> None:
     session, other = table.session(), table.session()
-    numbers = [0, 1, 63, 64, 4 * 64, 54 * 64, 54 * 64 + 1, 2**32, MAX_NUMBER]
-    for kind in ("init", "pod", "container", "store"):
+    numbers = [0, 1, 63, 64, 4 * 64, 53 * 64, 53 * 64 + 1, 2**32, MAX_NUMBER]
+    for kind in ("init", "pod", "namespaces", "container", "store"):
         for number in numbers:
             session.acquire(kind, number, timeout=0)
             with pytest.raises(LockTimeoutError):

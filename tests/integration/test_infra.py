@@ -1,12 +1,16 @@
 """The infra container and the namespaces that a pod shares, seen from inside."""
 
 import os
+import signal
+import threading
 
 import pytest
 
 import podcore
 from harness.polling import eventually
 from integration.builders import POLITE, add, await_ready, events, new_pod, outcomes, states
+from podcore.lifecycle import stop as lifecycle_stop
+from podcore.operations import sharing
 
 SHARED = ("ipc", "net", "uts")
 
@@ -212,3 +216,94 @@ def test_a_pod_starts_after_its_state_directory_was_moved(site, before):
 
     assert namespace(pod.container("a").pid, "net") == namespace(infra_of(pod).pid, "net")
     assert infra_of(pod).security().keys() == allowed.keys()
+
+
+@pytest.mark.runtimes("crun")
+def test_a_stop_leaves_it_to_who_is_just_starting_something(site):
+    pod, other = new_pod(site, share=SHARED), site.engine()
+    container = add(site, pod, "a")
+
+    stopped = []
+
+    def stop_it(container_id, name, doing):
+        if doing == "starting":
+            stopped.append(outcomes(other.pod("web").stop()))
+
+    pod.start(progress=stop_it)
+
+    assert stopped == [{"a": "ignored"}]
+    assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
+
+
+@pytest.mark.runtimes("crun")
+@pytest.mark.parametrize("verb", ["start", "restart"])
+@pytest.mark.parametrize("whole", [True, False], ids=["pod", "container"])
+def test_a_start_waits_for_who_is_just_stopping_it(site, monkeypatch, verb, whole):
+    pod, other = new_pod(site, share=SHARED), site.engine()
+    container = add(site, pod, "a")
+    pod.start()
+    target = other.pod("web") if whole else other.container("web/a")
+    failed = []
+
+    def call():
+        try:
+            getattr(target, verb)()
+        except podcore.PodcoreError as error:
+            failed.append(error)
+
+    caller = threading.Thread(target=call)
+    finish = lifecycle_stop.finish_stop
+
+    def finish_late(*args, **kwargs):
+        caller.start()
+        caller.join(0.3)
+        assert caller.is_alive(), "it waits"
+        return finish(*args, **kwargs)
+
+    monkeypatch.setattr(lifecycle_stop, "finish_stop", finish_late)
+    pod.stop(timeout=0)
+    monkeypatch.undo()
+    caller.join()
+
+    assert failed == []
+    assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
+
+
+@pytest.mark.runtimes("crun")
+def test_the_last_of_several_stops_need_not_get_its_lock(site, monkeypatch):
+    pod = new_pod(site, share=SHARED)
+    add(site, pod, "a")
+    pod.start()
+    # When it is looked at under the lock, another stop has not come to its end; it has a moment
+    # later, and found the lock held.
+    looks = iter([True, False, False])
+    monkeypatch.setattr(sharing, "_in_use", lambda host, pod: next(looks))
+
+    pod.stop(timeout=0)
+
+    assert infra_of(pod).status == "exited"
+    assert list(looks) == []
+
+
+@pytest.mark.runtimes("crun")
+def test_one_that_somebody_is_stopping_by_its_id_is_no_state_of_a_member(site, monkeypatch):
+    pod, other = new_pod(site, share=SHARED), site.engine()
+    container = add(site, pod, "a")
+    infra = infra_of(pod)
+    infra.start()
+    os.kill(infra.pid, signal.SIGSTOP)
+    finish = lifecycle_stop.finish_stop
+
+    def finish_late(*args, **kwargs):
+        for target in (other.pod("web"), other.container("web/a")):
+            with pytest.raises(podcore.DependencyNotRunningError, match="stopping") as raised:
+                target.start()
+            assert raised.value.dependencies == (infra.id,)
+        os.kill(pid, signal.SIGCONT)
+        return finish(*args, **kwargs)
+
+    pid = infra.pid
+    monkeypatch.setattr(lifecycle_stop, "finish_stop", finish_late)
+    infra.stop(timeout=0.1)
+
+    assert container.status == "configured"

@@ -28,7 +28,7 @@ def restart_pod(
         PartialFailureError: some could not be stopped or started.
     """
     seconds = check_timeout(timeout)
-    with pod_lock(host, pod, "restart"):
+    with pod_lock(host, pod, "restart") as session:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
         batch = Batch("restart", taken.pod, taken.members, progress)
@@ -48,6 +48,11 @@ def restart_pod(
             )
             again = snapshot(host, pod)
             start_members(
-                host, again, batch, SATISFIES_RESTART, lambda key: batch.outcome(key) is not None
+                host,
+                session,
+                again,
+                batch,
+                SATISFIES_RESTART,
+                lambda key: batch.outcome(key) is not None,
             )
         return batch.report().raise_for_errors()

@@ -14,7 +14,6 @@ from podcore.kernel.process import milliseconds
 from podcore.lifecycle import create as lifecycle_create
 from podcore.lifecycle import kill as lifecycle_kill
 from podcore.lifecycle import pause as lifecycle_pause
-from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle import stop as lifecycle_stop
 from podcore.lifecycle.course import Conduct, Course, alone
@@ -27,6 +26,7 @@ from podcore.names import short
 from podcore.observe import truth
 from podcore.operations.find import current
 from podcore.operations.restarting import restarting
+from podcore.operations.sharing import shared
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.operations.stop import check_timeout
 from podcore.records import ContainerRecord
@@ -54,8 +54,9 @@ def create(host: Host, which: ContainerRecord) -> bool:
     with pod_lock(host, pod, f"create container {record.name} of") as session:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
-        names = _share(host, session, taken)
-        step = lifecycle_create.create(host, session, record, pod, names)
+        with shared(host, session, taken):
+            names = on_network(taken.members, pod)
+            step = lifecycle_create.create(host, session, record, pod, names)
         return step.outcome is not Outcome.IGNORED
 
 
@@ -77,9 +78,7 @@ def start(host: Host, which: ContainerRecord) -> None:
     with pod_lock(host, pod, f"start container {record.name} of") as session:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
-        names = _share(host, session, taken)
-        starting = lifecycle_start.starting(pod, lifecycle_start.SATISFIES, names)
-        found = alone(host, session, record, _noting(starting))
+        found = _start(host, session, record, taken, lifecycle_start.SATISFIES)
         _expect(record, found, "started", fine=_UP, wanted=_STARTABLE)
 
 
@@ -116,9 +115,7 @@ def restart(host: Host, which: ContainerRecord, timeout: float | None) -> None:
             raise _refusal(record, state, "restarted", _RESTARTABLE)
         with restarting(host, (record,)):
             _stop(host, session, record, seconds)
-            names = _share(host, session, taken)
-            starting = lifecycle_start.starting(pod, lifecycle_start.SATISFIES_RESTART, names)
-            found = alone(host, session, record, _noting(starting))
+            found = _start(host, session, record, taken, lifecycle_start.SATISFIES_RESTART)
         _expect(record, found, "restarted", fine=_UP, wanted=_RESTARTABLE)
 
 
@@ -171,16 +168,17 @@ def _simple(
         _expect(record, found, f"{verb}d", fine=fine, wanted=wanted)
 
 
-def _share(host: Host, session: LockSession, taken: Snapshot) -> tuple[str, ...]:
-    """Makes the namespaces that a container may join; returns who is on the pod's network.
-
-    The lock of the infra container is released then.
-    """
-    whole.spread(host, taken.pod.id, taken.pod.cgroup_path)
-    if taken.infra is not None:
-        lifecycle_start.start(host, session, taken.infra, taken.pod)
-    pins.pin(host, taken.pod)
-    return on_network(taken.members, taken.pod)
+def _start(
+    host: Host,
+    session: LockSession,
+    which: ContainerRecord,
+    taken: Snapshot,
+    satisfies: frozenset[ContainerStatus],
+) -> "_Found":
+    with shared(host, session, taken):
+        names = on_network(taken.members, taken.pod)
+        starting = lifecycle_start.starting(taken.pod, satisfies, names)
+        return alone(host, session, which, _noting(starting))
 
 
 def _stop(

@@ -3,11 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from podcore._core import DependencyGraph
+from podcore._core import DependencyGraph, LockSession
 from podcore.backend import SLOW, Host
 from podcore.errors import DependencyNotRunningError, NoSuchContainerError
 from podcore.lifecycle import create as lifecycle_create
-from podcore.lifecycle import pins, whole
 from podcore.lifecycle import start as lifecycle_start
 from podcore.lifecycle.course import Conduct, Part
 from podcore.lifecycle.namespaces import on_network, providers
@@ -17,6 +16,7 @@ from podcore.observe import truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.crew import Job, Watch
+from podcore.operations.sharing import shared
 from podcore.operations.snapshot import Snapshot, check_whole, pod_lock, snapshot
 from podcore.records import PodRecord
 from podcore.report import Report
@@ -30,25 +30,27 @@ def start_pod(host: Host, pod: PodRecord, progress: Progress | None = None) -> R
         NoSuchContainerError: the pod has no containers.
         PartialFailureError: some containers failed; exactly their dependents were skipped.
     """
-    with pod_lock(host, pod, "start"):
+    with pod_lock(host, pod, "start") as session:
         taken = snapshot(host, pod)
         check_whole(taken.pod)
         batch = Batch("start", taken.pod, taken.members, progress)
-        start_members(host, taken, batch, lifecycle_start.SATISFIES)
+        start_members(host, session, taken, batch, lifecycle_start.SATISFIES)
         return batch.report().raise_for_errors()
 
 
 def start_members(
     host: Host,
+    session: LockSession,
     taken: Snapshot,
     batch: Batch,
     satisfies: frozenset[ContainerStatus],
     settled: Callable[[str], bool] = lambda _: False,
 ) -> None:
-    """Starts the members of a snapshot; call with the pod lock held.
+    """Starts the members of a snapshot.
 
     Args:
         host: of the engine.
+        session: the calling thread's, which holds the pod's lock.
         taken: the snapshot.
         batch: takes the outcomes.
         satisfies: the states in which a dependency counts as there.
@@ -64,21 +66,8 @@ def start_members(
     # Of a container that is up, it does not matter what it depended on.
     up = frozenset(key for key, state in now.items() if state in ALIVE)
     plan = _StartPlan(taken, batch, satisfies, now, taken.graph(rootless=up), settled)
-    _share(host, taken)
-    crew.run(host, plan, f"start pod {taken.pod.name}", host.at_once(SLOW))
-
-
-def _share(host: Host, taken: Snapshot) -> None:
-    """Starts the infra container, whose namespaces the members join; or pins those namespaces.
-
-    Raises:
-        OCIRuntimeError, MonitorError: it can't be started; no member was touched.
-    """
-    whole.spread(host, taken.pod.id, taken.pod.cgroup_path)
-    if taken.infra is not None:
-        with host.session(f"start infra of {taken.pod.name}") as session:
-            lifecycle_start.start(host, session, taken.infra, taken.pod)
-    pins.pin(host, taken.pod)
+    with shared(host, session, taken):
+        crew.run(host, plan, f"start pod {taken.pod.name}", host.at_once(SLOW))
 
 
 class _StartPlan:

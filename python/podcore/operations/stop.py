@@ -5,21 +5,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from podcore._core import LockSession
 from podcore.backend import QUICK, SLOW, Host
 from podcore.errors import InvalidArgumentError
-from podcore.lifecycle import pins
 from podcore.lifecycle import stop as lifecycle_stop
-from podcore.lifecycle.course import Course, Part, alone
+from podcore.lifecycle.course import Course, Part
 from podcore.lifecycle.held import Held
-from podcore.lifecycle.shm import release_shm
 from podcore.lifecycle.step import Step, ignored
 from podcore.lifecycle.stop import Stopping
-from podcore.model import ContainerKind, ContainerStatus
+from podcore.model import ContainerStatus
 from podcore.observe import abandoned, truth
 from podcore.operations import crew
 from podcore.operations.batch import Batch, Progress
 from podcore.operations.crew import Job, Watch
+from podcore.operations.sharing import let_go
 from podcore.operations.snapshot import Snapshot, pod_lock, snapshot
 from podcore.records import ContainerRecord, PodRecord
 from podcore.report import Report
@@ -62,12 +60,13 @@ def stop_pod(
         PartialFailureError: some could not be stopped; what they depend on was left running.
     """
     seconds = check_timeout(timeout)
-    with pod_lock(host, pod, "stop"):
+    with pod_lock(host, pod, "stop") as session:
         taken = snapshot(host, pod)
         batch = Batch("stop", taken.pod, taken.members, progress)
         stop_members(host, taken, looked_at(host, taken), batch, cleanup=cleanup, timeout=seconds)
-        _unshare(host, taken, cleanup=cleanup, failed=not batch.report().ok)
-        return batch.report().raise_for_errors()
+        report = batch.report().raise_for_errors()
+        let_go(host, session, taken, cleanup=cleanup)
+        return report
 
 
 def looked_at(host: Host, taken: Snapshot) -> Mapping[str, ContainerRecord]:
@@ -108,35 +107,6 @@ def stop_members(
         crew.run(host, plan, f"stop pod {taken.pod.name}", host.at_once(pace))
     finally:
         plan.close()
-
-
-def _unshare(host: Host, taken: Snapshot, *, cleanup: bool, failed: bool) -> None:
-    """Lets go of what the members shared, once none is left that lives in it.
-
-    An infra container is killed; namespaces that are pinned cost nothing and stay until clean-up.
-    """
-    if not taken.pod.share or failed or (taken.infra is None and not cleanup):
-        return
-    with host.store.read() as view:
-        rows = view.containers(taken.pod.id)
-    alive = (*STOPPABLE, ContainerStatus.PAUSED, ContainerStatus.CREATED)
-    members = [row for row in rows if row.kind is not ContainerKind.INFRA]
-    if any(truth(host, row).state in alive for row in members):
-        return
-    if taken.infra is not None:
-        with host.session(f"stop infra of {taken.pod.name}") as session:
-            _stop_infra(host, session, taken.infra, cleanup=cleanup)
-    if cleanup:
-        pins.release(host.places, taken.pod.id)
-        release_shm(host.places, taken.pod.id)
-
-
-def _stop_infra(host: Host, session: LockSession, infra: ContainerRecord, *, cleanup: bool) -> None:
-    begun = lifecycle_stop.begin_stop(host, session, infra, 0)
-    if isinstance(begun, Stopping):
-        lifecycle_stop.finish_stop(host, session, begun, cleanup=False)
-    if cleanup:
-        alone(host, session, infra, lifecycle_stop.cleaning_up)
 
 
 class _StopPlan:

@@ -68,7 +68,7 @@ impl fmt::Display for LockError {
             Self::Order { asked, held } => write!(
                 f,
                 "the lock of {asked} was asked for while that of {held} is held; the order is \
-                 init, pod, container, store, and ascending numbers"
+                 init, pod, namespaces, container, store, and ascending numbers"
             ),
             Self::Forked => write!(
                 f,

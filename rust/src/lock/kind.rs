@@ -9,6 +9,8 @@ pub enum Kind {
     Init,
     /// A pod's membership.
     Pod,
+    /// What the containers of a pod live in together.
+    Namespaces,
     /// One container.
     Container,
     /// The one writer of the state store.
@@ -21,21 +23,30 @@ pub enum Kind {
 const RUN: u64 = 64;
 
 /// All kinds together, with the standard streams, stay below 64 descriptors.
+/// Those of init, store and namespaces.
+const SINGLE_FILES: u64 = 3;
 const POD_FILES: u64 = 4;
-const CONTAINER_FILES: u64 = 54;
+const CONTAINER_FILES: u64 = 53;
 
 impl Kind {
     /// Every kind, in order.
-    pub const ALL: [Self; 4] = [Self::Init, Self::Pod, Self::Container, Self::Store];
+    pub const ALL: [Self; 5] = [
+        Self::Init,
+        Self::Pod,
+        Self::Namespaces,
+        Self::Container,
+        Self::Store,
+    ];
 
     /// The number of lock files of all kinds.
-    pub(super) const FILES: usize = (POD_FILES + CONTAINER_FILES + 2) as usize;
+    pub(super) const FILES: usize = (SINGLE_FILES + POD_FILES + CONTAINER_FILES) as usize;
 
     /// Returns the kind of that name.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "init" => Some(Self::Init),
             "pod" => Some(Self::Pod),
+            "namespaces" => Some(Self::Namespaces),
             "container" => Some(Self::Container),
             "store" => Some(Self::Store),
             _ => None,
@@ -47,6 +58,7 @@ impl Kind {
         match self {
             Self::Init => "init",
             Self::Pod => "pod",
+            Self::Namespaces => "namespaces",
             Self::Container => "container",
             Self::Store => "store",
         }
@@ -104,8 +116,9 @@ impl Key {
         let index = match self.kind {
             Kind::Init => 0,
             Kind::Store => 1,
-            Kind::Pod => 2 + run % POD_FILES,
-            Kind::Container => 2 + POD_FILES + run % CONTAINER_FILES,
+            Kind::Namespaces => 2,
+            Kind::Pod => SINGLE_FILES + run % POD_FILES,
+            Kind::Container => SINGLE_FILES + POD_FILES + run % CONTAINER_FILES,
         };
         index as usize
     }
@@ -122,12 +135,14 @@ impl fmt::Display for Key {
 
 /// Returns the name of a lock file.
 pub(super) fn file_name(index: usize) -> String {
-    let pods = 2 + POD_FILES as usize;
+    let pods = SINGLE_FILES as usize;
+    let containers = pods + POD_FILES as usize;
     match index {
         0 => "init".to_owned(),
         1 => "store".to_owned(),
-        _ if index < pods => format!("pod.{:02}", index - 2),
-        _ => format!("container.{:02}", index - pods),
+        2 => "namespaces".to_owned(),
+        _ if index < containers => format!("pod.{:02}", index - pods),
+        _ => format!("container.{:02}", index - containers),
     }
 }
 
@@ -143,7 +158,8 @@ mod tests {
     #[test]
     fn kinds_rank_before_numbers() {
         assert!(key(Kind::Init, 9) < key(Kind::Pod, 1));
-        assert!(key(Kind::Pod, 9) < key(Kind::Container, 1));
+        assert!(key(Kind::Pod, 9) < key(Kind::Namespaces, 1));
+        assert!(key(Kind::Namespaces, 9) < key(Kind::Container, 1));
         assert!(key(Kind::Container, 1) < key(Kind::Container, 2));
         assert!(key(Kind::Container, 9) < key(Kind::Store, 0));
     }
