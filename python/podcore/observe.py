@@ -6,6 +6,7 @@ freezer, never a runtime process. Nothing is written; whoever holds the lock com
 
 import os
 import time
+from operator import attrgetter
 
 from podcore.backend import Host
 from podcore.errors import ContainerRemovedError
@@ -169,8 +170,29 @@ def truth(host: Host, record: ContainerRecord, patience: float = PATIENCE) -> Co
         record: of a snapshot.
         patience: seconds to wait for an exit file that is on its way.
     """
-    if at_rest(host, record):
-        return record
+    until = time.monotonic() + patience
+    while not at_rest(host, record):
+        seen = _seen(host, record, max(0.0, until - time.monotonic()))
+        if seen.state is record.state:
+            return seen
+        # What contradicts the row may be a step of somebody who has committed since: a removal
+        # thaws a paused container, which never ran again for that.
+        with host.store.read() as view:
+            now = view.container(record.id)
+        if now is None:
+            return record.but(state=ContainerStatus.REMOVING)
+        if _committed(now) == _committed(record):
+            return seen
+        record = now
+    return record
+
+
+_committed = attrgetter("state", "incarnation", "intent")
+"""What every commit that makes another state true changes."""
+
+
+def _seen(host: Host, record: ContainerRecord, patience: float) -> ContainerRecord:
+    """Returns the record with what is seen on the host, for a row that is not at rest."""
     verb = abandoned(host, record.intent)
     if verb is None and record.intent is not None and record.intent.verb is Verb.CREATE:
         # Somebody is creating it, or takes back what was created ahead: its process is killed then,

@@ -121,7 +121,7 @@ def test_following_goes_on_through_a_restart_and_ends_with_a_stop(
     pod.start()
     thread, texts = follower(container)
     go_on = threading.Event()
-    module, name = (restart, "start_members") if whole else (single, "_share")
+    module, name = (restart, "start_members") if whole else (single, "_start")
     start = getattr(module, name)
 
     def later(*arguments):

@@ -251,6 +251,17 @@ def test_a_stop_whose_caller_is_dead_is_taken_back_and_one_that_lives_is_not():
     assert linearize([replace(cut, ended=None), *reads], (UP,)).stuck is not None
 
 
+@pytest.mark.parametrize(
+    ("outcome", "fits"), [("unknown", True), ("failed", True), ("done", False)]
+)
+def test_who_gives_up_has_done_so_before_that_is_known(outcome, fits):
+    """A caller is killed a moment before anybody can say so; a failure is noticed before it is told."""
+    stop = Operation("stop", 0, 100, outcome, error="OSError" if outcome == "failed" else "")
+    reads = after_each_other(seen("stopping"), seen("running"), first=20)
+
+    assert linearize([stop, *reads], (UP,)).ok is fits
+
+
 def test_a_caller_that_lives_on_may_act_at_any_time():
     hangs = Operation("remove", 0, None, "unknown", force=True)
     reads = after_each_other(seen("running"), seen("running"), seen("removing"), first=20)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -39,6 +40,12 @@ class Host:
         self.me = process.me()
         self.group = Cgroup()
         self.state = f"{base}/runtime"
+        self.stored = None
+        self.store = SimpleNamespace(read=lambda: nullcontext(self))
+
+    def container(self, key):
+        """Returns what is stored by now."""
+        return self.stored
 
     def cgroup(self, path):
         return self.group
@@ -76,6 +83,12 @@ def row(**changes):
     return new_container(new_pod(), "a").but(**(settings | changes))
 
 
+def truth(host, record, **kwargs):
+    """What is true of a row that nobody has changed since it was read."""
+    host.stored = record
+    return observe.truth(host, record, **kwargs)
+
+
 def leave_exit_file(host, record, text="3", *, persistent=True):
     places = host.places
     directory = (
@@ -98,7 +111,7 @@ def test_a_living_process_of_a_frozen_cgroup_is_frozen(host):
     host.group.is_frozen = True
 
     assert observe.observe(host, row()).process is Process.FROZEN
-    assert observe.truth(host, row()).state is S.PAUSED
+    assert truth(host, row()).state is S.PAUSED
 
 
 @pytest.mark.parametrize(
@@ -127,7 +140,7 @@ def test_after_a_reboot_no_process_counts(host):
     seen = observe.observe(host, row(boot_id="another"))
 
     assert (seen.same_boot, seen.process, seen.populated) == (False, Process.GONE, False)
-    assert observe.truth(host, row(boot_id="another")).reason == "Reboot"
+    assert truth(host, row(boot_id="another")).reason == "Reboot"
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -136,7 +149,7 @@ def test_an_exit_file_in_either_place_is_recorded(host, dead, persistent):
     leave_exit_file(host, record, persistent=persistent)
 
     assert observe.observe(host, record).exit is Exit.RECORDED
-    now = observe.truth(host, record)
+    now = truth(host, record)
     assert (now.state, now.exit_code, now.reason) == (S.EXITED, 3, "")
     assert (now.init, now.monitor, now.intent) == (None, None, None)
 
@@ -145,7 +158,7 @@ def test_the_exit_file_of_another_incarnation_means_nothing(host, dead):
     record = row(init=dead, monitor=dead)
     leave_exit_file(host, record.but(incarnation=1))
 
-    now = observe.truth(host, record)
+    now = truth(host, record)
 
     assert (now.exit_code, now.reason) == (None, "MonitorLost")
 
@@ -155,14 +168,14 @@ def test_an_exit_is_pending_while_the_monitor_lives(host, dead):
 
     assert observe.observe(host, record).exit is Exit.PENDING
     # A reader does not wait for long: the container is on its way out.
-    assert observe.truth(host, record, patience=0).state is S.STOPPING
+    assert truth(host, record, patience=0).state is S.STOPPING
 
 
 def test_a_reader_waits_a_moment_for_an_exit_file(host, dead, monkeypatch):
     record = row(init=dead)
     monkeypatch.setattr(time, "sleep", lambda seconds: leave_exit_file(host, record))
 
-    assert observe.truth(host, record, patience=60).exit_code == 3
+    assert truth(host, record, patience=60).exit_code == 3
 
 
 def test_an_exit_is_lost_with_the_monitor(host, dead):
@@ -170,7 +183,7 @@ def test_an_exit_is_lost_with_the_monitor(host, dead):
 
     assert observe.observe(host, record).exit is Exit.LOST
     assert observe.observe(host, record.but(monitor=None)).exit is Exit.LOST
-    now = observe.truth(host, record)
+    now = truth(host, record)
     assert (now.state, now.exit_code, now.reason) == (S.EXITED, None, "MonitorLost")
 
 
@@ -194,9 +207,9 @@ def test_the_intent_of_a_living_owner_is_not_abandoned(host, dead, popen):
 def test_a_container_is_stopping_while_the_one_who_stops_it_lives(host, dead):
     stopping = row(state=S.STOPPING, intent=Intent(Verb.STOP, host.me, 0))
 
-    assert observe.truth(host, stopping).state is S.STOPPING
+    assert truth(host, stopping).state is S.STOPPING
     left = stopping.but(intent=Intent(Verb.STOP, dead, 0))
-    assert observe.truth(host, left).state is S.RUNNING
+    assert truth(host, left).state is S.RUNNING
 
 
 @pytest.mark.parametrize("state", [S.CONFIGURED, S.EXITED])
@@ -207,13 +220,47 @@ def test_what_is_quiet_is_believed_without_a_look(host, state, monkeypatch):
     monkeypatch.setattr(observe, "observe", refused)
     record = row(state=state, init=None)
 
-    assert observe.truth(host, record) is record
+    assert truth(host, record) is record
     never = record.but(boot_id="")
-    assert observe.truth(host, never) is never
+    assert truth(host, never) is never
 
 
 def test_an_exit_code_once_recorded_stays(host, dead):
     record = row(state=S.EXITED, exit_code=7, init=None, boot_id="another")
     leave_exit_file(host, record, "9")
 
-    assert observe.truth(host, record).exit_code == 7
+    assert truth(host, record).exit_code == 7
+
+
+PAUSED = {"state": S.PAUSED}
+THAWING = {"state": S.REMOVING, "intent": Intent(Verb.REMOVE, process.me(), 0)}
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (row(**THAWING), S.REMOVING),
+        (None, S.REMOVING),
+        (row(state=S.EXITED, init=None, exit_code=0), S.EXITED),
+        (row(state=S.RUNNING), S.RUNNING),
+        (row(**PAUSED), S.RUNNING),
+        (row(**PAUSED).but(exit_code=1), S.RUNNING),
+    ],
+)
+def test_a_look_that_contradicts_a_row_counts_only_while_the_row_is_the_last_word(
+    host, now, expected
+):
+    """Who removes a paused container thaws it: it does not run for that."""
+    host.stored = now
+
+    assert observe.truth(host, row(**PAUSED)).state is expected
+
+
+def test_a_row_that_is_behind_does_not_decide_how_a_container_ended(host, dead):
+    """The exit file of an incarnation is gone once there is another one."""
+    behind = row(init=dead, monitor=dead, incarnation=1)
+    host.stored = row(incarnation=2)
+
+    now = observe.truth(host, behind)
+
+    assert (now.state, now.incarnation, now.exit_code) == (S.RUNNING, 2, None)

@@ -145,6 +145,11 @@ class _Search:
         self._ops = ops
         self._budget = budget
         self._pure = frozenset(number for number, op in ops.items() if op.pure)
+        # One that failed, or was killed, gave up at some moment before it returned, or was known to
+        # be dead; one that never returns may be at work for ever.
+        self._giving_up = frozenset(
+            number for number, op in ops.items() if op.loose and op.ended is not None
+        )
         self._moves: dict[tuple[int, Phase, State], list[tuple[Phase, State]]] = {}
         self.looked_at = 0
 
@@ -205,7 +210,7 @@ class _Search:
     def _steps(self, one: _Configuration) -> Iterator[tuple[int, _Configuration]]:
         """Returns all next configurations, each with who made that step; 0 for nobody."""
         state, pending = one
-        under_way = frozenset(number for number, _ in pending)
+        under_way = frozenset(number for number, _ in pending if number not in self._giving_up)
         for after in spontaneous(state, under_way):
             yield 0, (after, pending)
         for place, (number, phase) in enumerate(pending):
