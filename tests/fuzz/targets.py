@@ -79,6 +79,7 @@ def sync_pipe(data: bytes) -> None:
             log_path=f"{base}/log",
             place=lambda _pid: None,
             runtime_log=f"{base}/runtime.log",
+            cgroup_path="none",
         )
         try:
             with _refused(errors.MonitorError, errors.OCIRuntimeError):

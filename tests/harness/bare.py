@@ -89,6 +89,7 @@ class BareContainer:
             "log_path": f"{self.base}/log",
             "place": lambda _pid: None,
             "runtime_log": self.log,
+            "cgroup_path": self.cgroup,
         }
         return Launch(**(settings | changes))
 

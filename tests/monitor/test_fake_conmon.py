@@ -66,6 +66,7 @@ def launch_in(tmp_path: Path) -> Launch:
         log_path=f"{tmp_path}/log",
         place=lambda _pid: None,
         runtime_log=f"{tmp_path}/runtime.log",
+        cgroup_path="none",
     )
 
 
@@ -170,6 +171,26 @@ def test_an_endless_answer_is_cut_off(fake: Fake, launch: Launch) -> None:
 def test_silence_ends_at_the_deadline(fake: Fake, launch: Launch) -> None:
     with pytest.raises(OCIRuntimeTimeoutError, match="container `box` took too long"):
         fake("time.sleep(30)").launch(launch, Deadline.after(0.5))
+
+
+def test_a_monitor_without_a_runtime_need_not_be_waited_for_that_long(
+    fake: Fake, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conmon_module, "_SILENCE", 1.0)
+
+    with pytest.raises(MonitorError, match="container `box` did not answer, although") as raised:
+        fake("time.sleep(1000)").launch(launch, Deadline.after(300))
+    assert type(raised.value) is MonitorError
+
+
+def test_a_runtime_that_works_may_take_as_long_as_the_deadline(
+    fake: Fake, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conmon_module, "_SILENCE", 0.0)
+    runtime = "if not os.fork(): time.sleep(3); os.write(sync, b'late\\n'); os._exit(0)\n"
+
+    with pytest.raises(MonitorProtocolError, match="answered `late`"):
+        fake(runtime + "time.sleep(1000)").launch(launch, Deadline.after(300))
 
 
 def test_half_a_line_and_silence_end_at_the_deadline(fake: Fake, launch: Launch) -> None:
@@ -308,7 +329,7 @@ try:
         container_id="e" * 64, name="box", bundle={launch.bundle!r}, runtime="/x",
         runtime_arguments=[], pid_file="/x", monitor_pid_file={launch.monitor_pid_file!r},
         exit_dir="/x", persist_dir={launch.persist_dir!r}, log_path="/x",
-        place=lambda pid: None, runtime_log="/x"), Deadline.after(30))
+        place=lambda pid: None, runtime_log="/x", cgroup_path="none"), Deadline.after(30))
 except MonitorProtocolError:
     os._exit(42)
 """

@@ -6,6 +6,7 @@ import podcore
 from harness.polling import eventually
 from podcore.lifecycle import create as lifecycle_create
 from podcore.model import ContainerStatus
+from podcore.monitor import conmon
 from podcore.oci.interface import OCIRuntime
 from podcore.testing import Rig, check_invariants
 from podcore.testing.rig import ANNOTATION, EXIT
@@ -80,6 +81,7 @@ def test_the_fake_exits_as_it_is_told(site, rig):
 FAILS = [
     ("hang:create", podcore.OCIRuntimeTimeoutError),
     ("killed:create", podcore.PodcoreError),
+    ("killed-late:create", podcore.MonitorError),
     ("rc0-no-effect:create", podcore.MonitorProtocolError),
     ("exit-before-pid-file", podcore.MonitorProtocolError),
     ("rc1-with-effect:create", podcore.OCIRuntimeError),
@@ -100,6 +102,7 @@ def test_a_start_that_goes_wrong_fails_with_a_type_and_can_be_repeated(
     site, rig, monkeypatch, impatient, fault, error
 ):
     impatient(fault)
+    monkeypatch.setattr(conmon, "_SILENCE", 1.0)
     engine = site.engine(oci_runtime=rig.wrapper())
     one = container(engine, site, fault)
 
@@ -117,7 +120,9 @@ def test_a_start_that_goes_wrong_fails_with_a_type_and_can_be_repeated(
     assert check_invariants(engine) == []
 
 
-@pytest.mark.parametrize("fault", ["rc1-with-effect:start", "slow=200:start", "slow=200:create"])
+@pytest.mark.parametrize(
+    "fault", ["rc1-with-effect:start", "killed-late:start", "slow=200:start", "slow=200:create"]
+)
 def test_a_start_that_only_looks_wrong_succeeds(site, rig, fault):
     engine = site.engine(oci_runtime=rig.wrapper())
     one = container(engine, site, fault)

@@ -173,6 +173,7 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
             terminal=record.spec.terminal,
             stdin=record.spec.stdin,
             place=host.place_monitor,
+            cgroup_path=record.cgroup_path,
         ),
         Deadline.after(CREATE_TIMEOUT),
     )

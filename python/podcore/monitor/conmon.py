@@ -9,13 +9,15 @@ front, exit; what came of ``create`` arrives on ``_OCI_SYNCPIPE`` as one line of
 
 import fcntl
 import json
+import math
 import os
 import re
 import select
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from enum import StrEnum
+from functools import cached_property, partial
 
 from podcore import programs, runtime_log
 from podcore.deadlines import Deadline
@@ -37,6 +39,10 @@ _MAX_PID = 1 << 22  # PID_MAX_LIMIT of the kernel
 _GRACE = 2.0
 # Seconds for a killed process to go.
 _KILL = 10.0
+# Seconds between two looks at a monitor that says nothing.
+_LOOK = 0.5
+# Seconds in which a monitor must say something once there is no runtime any more, as for exit files.
+_SILENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,7 @@ class Launch:
         place: called with the pid of the front process before that does anything, to move it to
             the monitors' cgroup.
         runtime_log: the file that ``--log`` among ``runtime_arguments`` names.
+        cgroup_path: of the container, whose processes are in there or below it.
     """
 
     container_id: str
@@ -79,6 +86,7 @@ class Launch:
     stdin: bool = False
     place: Callable[[int], None]
     runtime_log: str
+    cgroup_path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ class Conmon:
                     os.close(fd)
                 launch.place(front.pid)
                 _let_go(start_writer)
-                answer = _read_answer(sync_reader, deadline)
+                answer = _read_answer(sync_reader, deadline, partial(_works, launch))
                 # The front has exited long before `create` is through; its pid file is complete
                 # when it is gone.
                 front.wait(deadline.remaining())
@@ -257,23 +265,41 @@ def _let_go(start_writer: int) -> None:
         return
 
 
+class _Silence(StrEnum):
+    """Why a monitor has not said all."""
+
+    DEADLINE = "deadline"
+    STUCK = "stuck"  # its runtime has ended, and it waits for something else
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came through the sync pipe; ``timed_out`` when the deadline came first."""
+    """What came through the sync pipe, and why that is not all; None when it is."""
 
     data: bytes
-    timed_out: bool = False
+    silence: _Silence | None = None
 
 
-def _read_answer(fd: int, deadline: Deadline) -> _Answer:
-    """Reads to the end of the line, the end of the pipe, the cap or the deadline."""
+def _read_answer(fd: int, deadline: Deadline, works: Callable[[], bool]) -> _Answer:
+    """Reads to the end of the line, the end of the pipe, the cap or the deadline.
+
+    Args:
+        fd: of the pipe.
+        deadline: for all of it.
+        works: whether there is any reason to wait; asked as long as nothing is heard.
+    """
     poll = select.poll()
     poll.register(fd, select.POLLIN)
+    stuck = Deadline.after(_SILENCE)
     data = b""
     while len(data) <= _ANSWER_CAP:
-        if not poll.poll(process.milliseconds(deadline)):
+        if not poll.poll(math.ceil(min(deadline.remaining(), _LOOK) * 1000)):
             if deadline.expired:
-                return _Answer(data, timed_out=True)
+                return _Answer(data, _Silence.DEADLINE)
+            if works():
+                stuck = Deadline.after(_SILENCE)
+            elif stuck.expired:
+                return _Answer(data, _Silence.STUCK)
             continue
         part = os.read(fd, _ANSWER_CAP)
         data += part
@@ -282,8 +308,27 @@ def _read_answer(fd: int, deadline: Deadline) -> _Answer:
     return _Answer(data)
 
 
+def _works(launch: Launch) -> bool:
+    """Whether the runtime is at work, or the monitor has yet to start it.
+
+    A runtime that is killed at the end of ``create`` leaves a process that waits for its ``start``
+    and holds the runtime's stderr, which conmon 2.1.6 reads to its end once the runtime is gone.
+    That process is conmon's child then, as the runtime was before.
+    """
+    monitor = process.of_pid_file(launch.monitor_pid_file)
+    if monitor is None:
+        return True
+    children = _children(monitor)
+    return any(not process.in_cgroup(child.pid, launch.cgroup_path) for child in children)
+
+
 def _understand(launch: Launch, answer: _Answer, complaints: int) -> Launched:
-    if answer.timed_out:
+    if answer.silence is _Silence.STUCK:
+        raise MonitorError(
+            f"the monitor of container `{launch.name}` did not answer, although the OCI runtime "
+            f"`{launch.runtime}` had ended; it was killed{_quoted_log(launch)}"
+        )
+    if answer.silence is _Silence.DEADLINE:
         raise OCIRuntimeTimeoutError(
             f"creating container `{launch.name}` took too long; "
             f"the OCI runtime `{launch.runtime}` was killed{_quoted_log(launch)}",

@@ -6,6 +6,7 @@ A fault is ``KIND[=VALUE][:VERB]``, several are separated by ``;``:
 =====================  =========================================================================
 ``hang:VERB``          never returns
 ``killed:VERB``        the runtime is killed by SIGKILL, before it has done anything
+``killed-late:VERB``   it is killed when it has done everything, before it can say so
 ``rc0-no-effect:VERB`` reports success, does nothing
 ``rc1-with-effect:VERB`` does it, then reports failure
 ``garbage:VERB``       prints what is no answer, reports success, does nothing

@@ -82,6 +82,8 @@ def main(faults: str, real: str) -> int:
     if call.verb == "create" and "die-after-create" in wanted and code == 0:
         with open(call.options["--pid-file"], encoding="ascii") as file:
             os.kill(int(file.read()), signal.SIGKILL)
+    if f"killed-late:{call.verb}" in wanted:
+        os.kill(os.getpid(), signal.SIGKILL)
     if f"rc1-with-effect:{call.verb}" in wanted:
         _complain(call, b"it is done, but this says that it failed")
         return 1
