@@ -152,11 +152,12 @@ def test_f50_a_clock_that_jumps_changes_no_deadline_and_no_order(site, monkeypat
 
 
 FEW = """
-import os, resource, podcore
+import os, resource, sys, podcore
 with podcore.Engine() as engine:
     pod = engine.pod("web")
     pod.containers()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 2, 4096))
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + int(sys.argv[1]), 4096))
     before = len(os.listdir("/proc/self/fd"))
     try:
         pod.start()
@@ -170,12 +171,14 @@ with podcore.Engine() as engine:
 """
 
 
-def test_f54_without_descriptors_a_start_fails_by_its_type_and_goes_on_later(site):
+@pytest.mark.parametrize("left", range(2, 9))
+def test_f54_without_descriptors_a_start_fails_by_its_type_and_goes_on_later(site, left):
+    """Whatever is the first that finds none left: locks, threads, files or pipes."""
     engine = site.engine()
     pod = new_pod(site, engine=engine)
     add(site, pod, "one")
     done = subprocess.run(
-        [sys.executable, "-c", FEW],
+        [sys.executable, "-c", FEW, str(left)],
         env=site.environ,
         capture_output=True,
         text=True,

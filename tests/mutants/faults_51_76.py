@@ -51,7 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "    errno.EMFILE: (",
         "    errno.EUCLEAN: (",
         "faults/test_host.py::"
-        "test_f54_without_descriptors_a_start_fails_by_its_type_and_goes_on_later",
+        "test_f54_without_descriptors_a_start_fails_by_its_type_and_goes_on_later[crun-5]",
         "the type of running out of descriptors",
     ),
     Mutant(

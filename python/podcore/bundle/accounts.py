@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from podcore._core import open_in_root
-from podcore.errors import InvalidArgumentError
+from podcore.errors import InvalidArgumentError, PodcoreError
+from podcore.kernel.exhaustion import typed
 from podcore.specs import values
 
 _FILE_MAX = 4 << 20
@@ -128,9 +129,10 @@ def _lines(rootfs: str, file: str) -> list[str]:
     return data.decode("utf-8", "replace").splitlines()
 
 
-def unreadable(rootfs: str, error: OSError, part: str = "") -> InvalidArgumentError:
+def unreadable(rootfs: str, error: OSError, part: str = "") -> PodcoreError:
     """Returns the error that says that a root file system, or a ``part`` of it, can't be read."""
-    return InvalidArgumentError(
+    exhausted = typed(error, f"read {part}the root file system `{rootfs}`")
+    return exhausted or InvalidArgumentError(
         f"{part}the root file system `{rootfs}` can't be read: {error.strerror}"
     )
 

@@ -194,8 +194,8 @@ def _undo(held: Held, error: BaseException) -> Course[None]:
 
 
 def _typed(error: OSError, record: ContainerRecord) -> PodcoreError:
-    doing = f"creating container `{record.name}` ({short(record.id)})"
-    return typed(error, doing) or InvalidArgumentError(f"{doing}: {error}")
+    what = f"container `{record.name}` ({short(record.id)})"
+    return typed(error, f"create {what}") or InvalidArgumentError(f"creating {what}: {error}")
 
 
 def _joined(host: Host, record: ContainerRecord, pod: PodRecord, names: tuple[str, ...]) -> Joined:
