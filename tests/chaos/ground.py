@@ -6,8 +6,8 @@ from harness.polling import eventually
 from podcore import Engine
 from podcore.testing import check_invariants
 
-LIFE = ["/bin/sh", "-c", "trap 'exit 3' TERM; sleep 1000 & wait"]
-"""A command that ends at once, with exit code 3, when it is told to stop."""
+LIFE = ["/bin/sh", "-c", "trap 'exit 3' TERM; sleep 1000000 & wait"]
+"""A command that ends at once, with exit code 3, when it is told to stop, and never by itself."""
 
 
 def settled(engine: Engine) -> list[str]:

@@ -1,5 +1,6 @@
 """Cgroups of this host, whichever version it has: made, filled, frozen, emptied, removed."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -84,6 +85,25 @@ def test_a_parent_that_others_remove_all_the_time_is_made_again(
         done.set()
         others.join()
     assert real.procs() == [pid]
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])
+def test_one_that_is_removed_while_it_is_set_up_is_made_again(
+    real: Cgroup, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The kernel says ENODEV where one of its files has been opened before."""
+    create, failures = Cgroup._create_once, [OSError(number, os.strerror(number))]
+
+    def removed_at_first(self: Cgroup, top: str) -> None:
+        create(self, top)
+        if failures:
+            os.rmdir(f"{top}/{self.path}")
+            raise failures.pop()
+
+    monkeypatch.setattr(Cgroup, "_create_once", removed_at_first)
+    real.create()
+
+    assert all(os.path.isdir(directory) for directory in real.directories())
 
 
 def test_processes_below_count_too(real: Cgroup, sleeping: Sleeping) -> None:

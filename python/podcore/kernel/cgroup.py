@@ -193,7 +193,10 @@ class Cgroup:
         for _ in range(_ATTEMPTS):
             try:
                 return self._create_once(top)
-            except FileNotFoundError as error:
+            except OSError as error:
+                # Somebody removes it, or a parent, meanwhile.
+                if not cgroupfs.is_gone(error):
+                    raise
                 gone = error
         raise gone
 
