@@ -21,7 +21,7 @@ from podcore.lifecycle.stop import Stopping
 from podcore.model import ALIVE, ContainerStatus
 from podcore.names import short
 from podcore.observe import truth
-from podcore.operations.snapshot import Snapshot
+from podcore.operations.snapshot import Snapshot, snapshot
 from podcore.records import ContainerRecord, PodRecord
 
 _NEEDS_IT = ALIVE | {ContainerStatus.CREATED}
@@ -106,9 +106,7 @@ def _let_go(host: Host, session: LockSession, taken: Snapshot, *, cleanup: bool)
 
 
 def _in_use(host: Host, pod: PodRecord) -> bool:
-    with host.store.read() as view:
-        rows = view.containers(pod.id)
-    members = (row for row in rows if row.id != pod.infra_id)
+    members = snapshot(host, pod, specs=False).members
     return any(truth(host, row).state in _NEEDS_IT for row in members)
 
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::kind::Key;
+use super::kind::{Key, Kind};
 use super::notes::Holder;
 
 /// Why a lock, a session or a table could not do what it was asked for.
@@ -67,8 +67,9 @@ impl fmt::Display for LockError {
             }
             Self::Order { asked, held } => write!(
                 f,
-                "the lock of {asked} was asked for while that of {held} is held; the order is \
-                 init, pod, namespaces, container, store, and ascending numbers"
+                "the lock of {asked} was asked for while that of {held} is held; the order is {}, \
+                 and ascending numbers",
+                Kind::listed()
             ),
             Self::Forked => write!(
                 f,
@@ -193,7 +194,6 @@ fn write_time(f: &mut fmt::Formatter<'_>, time: SystemTime) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::Kind;
 
     fn timeout(seconds: u64) -> String {
         let since = UNIX_EPOCH + Duration::from_secs(seconds);

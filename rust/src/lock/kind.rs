@@ -22,8 +22,8 @@ pub enum Kind {
 /// ranges of one description. Its list of ranges is linear, hence the files are several.
 const RUN: u64 = 64;
 
-/// All kinds together, with the standard streams, stay below 64 descriptors.
-/// Those of init, store and namespaces.
+// All kinds together, with the standard streams, stay below 64 descriptors.
+/// One file each for init, store and namespaces.
 const SINGLE_FILES: u64 = 3;
 const POD_FILES: u64 = 4;
 const CONTAINER_FILES: u64 = 53;
@@ -40,6 +40,11 @@ impl Kind {
 
     /// The number of lock files of all kinds.
     pub(super) const FILES: usize = (SINGLE_FILES + POD_FILES + CONTAINER_FILES) as usize;
+
+    /// Returns the names of all kinds, in order, for messages.
+    pub fn listed() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
 
     /// Returns the kind of that name.
     pub fn parse(name: &str) -> Option<Self> {

@@ -90,7 +90,7 @@ fn to_dict(py: Python<'_>, holder: Holder) -> PyResult<Bound<'_, PyDict>> {
 
 fn to_key(kind: &str, number: Option<&Bound<'_, PyAny>>) -> PyResult<Key> {
     let kind = Kind::parse(kind).ok_or_else(|| {
-        let known = Kind::ALL.map(Kind::name).join(", ");
+        let known = Kind::listed();
         invalid(format!("`{kind}` is not a kind of lock: {known}"))
     })?;
     let refuse = |number: &Bound<'_, PyAny>| {
