@@ -280,9 +280,10 @@ class Host:
         return self._locks is not None
 
     def close(self) -> None:
-        """Closes the store. Stops nothing."""
+        """Closes the store and frees the copies of runtimes. Stops nothing."""
         with self._opening:
             store, self._store = self._store, None
+            self._runtimes.clear()
         if store is not None:
             store.close()
 

@@ -102,6 +102,10 @@ class Places:
         """The pid files, logs and exit file of one OCI create: never used twice."""
         return f"{self.run_root}/containers/{container_id}.{incarnation}"
 
+    def runtime_log(self, container_id: str, incarnation: int) -> str:
+        """What the OCI runtime says about an incarnation, in the order in which it is called."""
+        return f"{self.attempt(container_id, incarnation)}/runtime.log"
+
     def pod_run(self, pod_id: str) -> str:
         """What the containers of a pod share until the end of this boot."""
         return f"{self.run_root}/pods/{pod_id}"

@@ -81,6 +81,7 @@ class BareContainer:
             "name": "box",
             "bundle": f"{self.base}/bundle",
             "runtime": self.runtime.path,
+            "program": self.runtime.program,
             "runtime_arguments": self.runtime.arguments(self.log),
             "pid_file": f"{attempt}/pid",
             "monitor_pid_file": f"{attempt}/monitor.pid",

@@ -29,7 +29,9 @@ def logged(container):
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd"))
+    """Counts what is open, but for the copy of crun that an engine keeps."""
+    opened = [os.path.realpath(entry.path) for entry in os.scandir("/proc/self/fd")]
+    return sum("/memfd:crun" not in path for path in opened)
 
 
 def test_input_output_and_exit_code_are_complete(site, pod):

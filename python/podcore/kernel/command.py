@@ -142,6 +142,7 @@ def spawn(
     fds: Mapping[int, int] | None = None,
     cwd: str = "/",
     umask: int = 0o077,
+    executable: str | None = None,
 ) -> Child:
     """Starts a program in a session of its own.
 
@@ -153,6 +154,7 @@ def spawn(
             renumbered between a safe fork and exec. Nothing else is open in it.
         cwd: its working directory.
         umask: its umask.
+        executable: what is executed in place of the program, see ``sealed``.
 
     Raises:
         ResourceExhaustedError: out of processes, descriptors or memory.
@@ -170,6 +172,7 @@ def spawn(
         # would save 60 us of CPU time and can't close what it doesn't know of.
         process = subprocess.Popen(
             argv,
+            executable=executable,
             stdin=standard[0],
             stdout=standard[1],
             stderr=standard[2],
@@ -200,6 +203,7 @@ def run(
     input: bytes | None = None,  # noqa: A002 - as in subprocess.run
     stdout_cap: int = 1 << 20,
     log_path: str | None = None,
+    executable: str | None = None,
 ) -> Finished:
     """Runs a program until it ends, in a session of its own, in ``/``, with umask 077.
 
@@ -213,6 +217,7 @@ def run(
         stdout_cap: how many bytes of stdout and of stderr are returned; the end of stderr, the
             beginning of stdout.
         log_path: stderr is appended to this file, and not returned.
+        executable: what is executed in place of the program, see ``sealed``.
 
     Raises:
         CommandTimeout: it was killed.
@@ -230,7 +235,7 @@ def run(
         if input is not None:
             fds[0] = os.memfd_create("stdin", os.MFD_CLOEXEC)
             os.pwrite(fds[0], input, 0)
-        with spawn(argv, env=env, fds=fds) as child:
+        with spawn(argv, env=env, fds=fds, executable=executable) as child:
             returncode = child.wait(timeout)
             if returncode is None:
                 raise CommandTimeout(argv, timeout)

@@ -155,13 +155,14 @@ def _launch(held: Held, pod: PodRecord, joined: Joined) -> tuple[ProcessIdentity
     bundle = write_bundle(host, record, pod, joined)
     failpoint("create.after-bundle")
     runtime = host.runtime(record.oci_runtime)
-    log = f"{attempt}/create.log"
+    log = places.runtime_log(record.id, record.incarnation)
     launched = host.conmon.launch(
         Launch(
             container_id=record.id,
             name=record.name,
             bundle=bundle,
             runtime=runtime.path,
+            program=runtime.program,
             runtime_arguments=runtime.arguments(log),
             runtime_log=log,
             pid_file=f"{attempt}/pid",

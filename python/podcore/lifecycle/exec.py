@@ -161,7 +161,7 @@ class Prepared:
             cgroup=os.path.basename(self.cgroup.path),
             log=f"{self.directory}/log",
         )
-        self._child = programs.spawn(argv, fds=fds)
+        self._child = programs.spawn(argv, fds=fds, executable=runtime.program)
         return self._child
 
     def wait(self, collected: Collected | None) -> int:

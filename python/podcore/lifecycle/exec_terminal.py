@@ -61,7 +61,7 @@ def run_on_terminal(
             directory=it.directory,
             process_file=f"{it.directory}/process.json",
             pid_file=f"{it.directory}/pid",
-            runtime=runtime.path,
+            runtime=runtime.program,
             runtime_arguments=runtime.arguments(f"{it.directory}/log"),
             options=("--cgroup", it.cgroup.path.rpartition("/")[2]),
             place=host.place_monitor,

@@ -125,10 +125,5 @@ def hostname_of(
             return os.uname().nodename
         other = None if origin == "private" else find(origin)
         if other is None:
-            return own_hostname(record)
+            return record.spec.hostname or record.id[:SHORT]
         record = other
-
-
-def own_hostname(record: ContainerRecord) -> str:
-    """Returns the host name of a container that has a UTS namespace of its own."""
-    return record.spec.hostname or record.id[:SHORT]

@@ -174,10 +174,10 @@ def _delete_runtime_state(host: Host, record: ContainerRecord) -> None:
     if not os.path.lexists(runtime.state_directory(record.id)):
         return
     attempt = host.places.attempt(record.id, record.incarnation)
-    log = f"{attempt}/delete.log"
     if os.path.exists(record.oci_runtime) and os.path.isdir(attempt):
         # Its answer is worth nothing (damaged state files make runc refuse for ever): no process
         # is left, so what is left on disk is removed by hand.
+        log = host.places.runtime_log(record.id, record.incarnation)
         with contextlib.suppress(OCIRuntimeError):
             runtime.delete(record.id, force=True, log=log)
     runtime.purge(record.id)

@@ -90,7 +90,7 @@ def _start(
 def _start_held(held: Held) -> Course[None]:
     host, record = held.host, held.record
     runtime = host.runtime(record.oci_runtime)
-    log = f"{host.places.attempt(record.id, record.incarnation)}/start.log"
+    log = host.places.runtime_log(record.id, record.incarnation)
     failure: OCIRuntimeError | None = None
     try:
         failpoint("start.before-start")

@@ -53,7 +53,8 @@ class Launch:
         container_id: checked; the runtime knows the container by it.
         name: the container's name, for messages.
         bundle: the bundle directory, not shared: conmon binds its attach socket there.
-        runtime: absolute path.
+        runtime: absolute path, for messages.
+        program: what is executed as that; default: itself.
         runtime_arguments: the runtime's global arguments, ``--root`` and ``--log`` among them.
         pid_file: where the runtime puts the pid of the container's process; a path that was never
             used before, for runc refuses one that a killed runc has left half done.
@@ -81,6 +82,7 @@ class Launch:
     exit_dir: str
     persist_dir: str
     log_path: str
+    program: str | None = None
     log_size_max: int | None = None
     terminal: bool = False
     stdin: bool = False
@@ -215,7 +217,7 @@ class Conmon:
             "-c", container_id,
             "-u", container_id,
             "-n", launch.name,
-            "-r", launch.runtime,
+            "-r", launch.program or launch.runtime,
             "-b", launch.bundle,
             "-p", launch.pid_file,
             "-P", launch.monitor_pid_file,

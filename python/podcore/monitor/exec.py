@@ -36,7 +36,7 @@ class ExecLaunch:
         directory: for this command alone.
         process_file: the OCI process object, with a terminal.
         pid_file: where the runtime puts the pid of the command.
-        runtime: absolute path.
+        runtime: what is executed, an absolute path.
         runtime_arguments: the runtime's global arguments.
         options: those of its ``exec``.
         place: called with the pid of the first process before that does anything.

@@ -2,6 +2,7 @@
 
 import os
 
+from podcore.kernel.sealed import SealedCopy
 from podcore.oci.interface import OCIRuntime
 
 _UNIFIED = "/sys/fs/cgroup/unified/cgroup.controllers"
@@ -11,6 +12,19 @@ class Crun(OCIRuntime):
     """crun."""
 
     name = "crun"
+
+    def __init__(self, path: str, root: str) -> None:
+        super().__init__(path, root)
+        # By another name it may be another program (krun), which it takes from the path's end.
+        self._copy = SealedCopy(path) if os.path.basename(path) == self.name else None
+
+    @property
+    def program(self) -> str:
+        """A sealed copy: from its file crun executes itself twice (libcrun's ``cloned_binary.c``).
+
+        That takes two mounts, and leaves a file in /tmp when it is killed at the wrong moment.
+        """
+        return self.path if self._copy is None else self._copy.path()
 
     @property
     def state_file(self) -> str:

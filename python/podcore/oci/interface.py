@@ -59,6 +59,11 @@ class OCIRuntime(ABC):
         self.path = path
         self.root = root
 
+    @property
+    def program(self) -> str:
+        """What is executed: ``path``, or what does the same in less time while this process lives."""
+        return self.path
+
     @cached_property
     def version(self) -> str:
         """Its version, such as ``1.1.5+ds1``; asked once.
@@ -167,7 +172,7 @@ class OCIRuntime(ABC):
         detach: bool = False,
         log: str,
     ) -> list[str]:
-        """Returns the whole command line, program first, that runs a process in a container.
+        """Returns the whole command line, ``path`` first, that runs a process in a container.
 
         Args:
             container_id: a running container.
@@ -227,7 +232,7 @@ class OCIRuntime(ABC):
         argv = [self.path, *self.arguments(log), verb, *options, "--", container_id, *operands]
         before = runtime_log.size(log)
         try:
-            done = run(argv, timeout)
+            done = run(argv, timeout, self.program)
         except OCIRuntimeTimeoutError as error:
             message = f"could not {verb} container `{container_id[:12]}`: {error}"
             raise OCIRuntimeTimeoutError(message, argv) from error
@@ -239,8 +244,8 @@ class OCIRuntime(ABC):
         return done
 
 
-def run(argv: Sequence[str], timeout: float) -> command.Finished:
-    """Runs a runtime with a deadline.
+def run(argv: Sequence[str], timeout: float, executable: str | None = None) -> command.Finished:
+    """Runs a runtime with a deadline; ``executable`` is a runtime's ``program``.
 
     Raises:
         OCIRuntimeNotFoundError: the program is not there any more.
@@ -249,7 +254,7 @@ def run(argv: Sequence[str], timeout: float) -> command.Finished:
         ResourceExhaustedError: out of processes, descriptors or memory.
     """
     try:
-        return command.run(argv, timeout=timeout)
+        return command.run(argv, timeout=timeout, executable=executable)
     except command.CommandTimeout as error:
         raise OCIRuntimeTimeoutError(
             f"the OCI runtime `{argv[0]}` did not finish within {timeout:g} s and was killed", argv

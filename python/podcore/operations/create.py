@@ -17,7 +17,7 @@ from podcore.kernel.failpoints import failpoint
 from podcore.kernel.files import remove_tree
 from podcore.lifecycle import brought, home, infra, ledger
 from podcore.lifecycle.config import write_etc_files
-from podcore.lifecycle.namespaces import own_hostname
+from podcore.lifecycle.namespaces import hostname_of, on_network
 from podcore.model import ContainerKind, ContainerSpec, PodSpec
 from podcore.names import generate_name, is_id, new_id, short
 from podcore.operations import copy_up
@@ -138,7 +138,7 @@ def create_containers(
         ]
         with (
             copy_up.prepared(host, rows) as contents,
-            _homes(host.places, rows),
+            _homes(host.places, found, rows),
             host.store.write(session, adds=True, durable=True) as change,
         ):
             _add_volumes(change, host, rows)
@@ -291,7 +291,7 @@ def _row(
 
 
 @contextmanager
-def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
+def _homes(places: Places, pod: PodRecord, rows: Sequence[ContainerRecord]) -> Iterator[None]:
     """Makes the directories of new containers, and removes them where the rows are not committed.
 
     A crash in between leaves directories without rows, which `system check` finds.
@@ -301,9 +301,11 @@ def _homes(places: Places, rows: Sequence[ContainerRecord]) -> Iterator[None]:
             home.make(places, row)
             if row.spec.bundle is not None:
                 brought.keep(places, row)
-            elif row.spec.rootfs is not None:
-                # Ahead of the first start, which only looks whether they are right.
-                write_etc_files(places, row, own_hostname(row), row.spec.rootfs, new=True)
+            elif row.spec.rootfs is not None and not on_network([row], pod):
+                # Ahead of the first start, which only looks whether they are right. On the pod's
+                # network they name all its containers, and there may be more by then.
+                hostname = hostname_of(row, pod, lambda _: None)
+                write_etc_files(places, row, hostname, row.spec.rootfs, new=True)
         failpoint("create-containers.after-homes")
         yield
     except BaseException:

@@ -116,7 +116,8 @@ def _zombies(parents: dict[int, str], programs: set[str]) -> Iterator[str]:
         parent = int(fields[1])
         if parent in parents:
             yield f"zombie {pid} (`{program}`) of the monitor of `{parents[parent]}`"
-        elif parent == me and program in programs:
+        # What is executed by its descriptor, a sealed copy, is named by the number of that.
+        elif parent == me and (program in programs or program.isdecimal()):
             yield f"zombie {pid} (`{program}`) of this process"
 
 
