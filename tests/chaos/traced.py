@@ -46,10 +46,10 @@ def _stop_in_worker() -> None:
     work = crew._Crew._work
     first = threading.Lock()
 
-    def traced(self: crew._Crew) -> None:
+    def traced(self: crew._Crew, worker: crew._Worker) -> None:
         if first.acquire(blocking=False):
             _hold()
-        work(self)
+        work(self, worker)
 
     crew._Crew._work = traced  # type: ignore[method-assign] # the point of it
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from podcore.errors import ResourceExhaustedError
 from podcore.operations import crew
 from podcore.operations.crew import Job, Watch
 
@@ -252,3 +253,98 @@ def test_threads_and_descriptors_are_given_back():
     # Less is no matter: something of another test may have been collected meanwhile.
     assert threading.active_count() <= threads
     assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def limited(monkeypatch, most):
+    """Lets only so many threads be started by a crew; returns the names of those that were."""
+    started = []
+    start = threading.Thread.start
+
+    def refusing(self):
+        if not self.name.startswith("podcore-"):
+            return start(self)
+        if len(started) >= most:
+            raise RuntimeError("can't start new thread")
+        started.append(self.name)
+        return start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refusing)
+    return started
+
+
+def test_no_more_threads_are_started_than_there_are_jobs_at_once(monkeypatch):
+    started = limited(monkeypatch, 99)
+
+    run(Plan([0], {number: [number + 1] for number in range(20)}), workers=8)
+    assert started == ["podcore-0"]
+
+    run(Plan(range(2)), workers=8)
+    assert len(started) <= 3
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_with_too_few_threads_all_is_done_by_those_that_there_are(monkeypatch, most):
+    started = limited(monkeypatch, most)
+    plan = Plan(range(20), {number: [number + 100] for number in range(20)})
+
+    run(plan, workers=8)
+
+    assert len(started) == most
+    assert sorted(name for name, _ in plan.done) == [*range(20), *range(100, 120)]
+
+
+def test_without_any_thread_it_says_what_the_host_is_out_of(monkeypatch):
+    limited(monkeypatch, 0)
+
+    with pytest.raises(ResourceExhaustedError, match=r"could not start a thread: .*processes"):
+        run(Plan(["job"]))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_no_worker_is_lost_when_it_is_called_before_it_waits(monkeypatch, workers):
+    write = os.eventfd_write
+
+    def give_way(fd, value):
+        write(fd, value)
+        time.sleep(0.01)  # the calling thread hands out what the watch brings about meanwhile
+
+    monkeypatch.setattr(os, "eventfd_write", give_way)
+    plan = Plan([0])
+    due = plan.due
+
+    def begin(session):
+        # By turns: it is called before it waits, and has to wait.
+        soon = time.monotonic() + 0.05 * (len(plan.done) % 2)
+        plan.watches["a"] = Watch("a", never, soon)
+
+    def brings(watch):
+        due(watch)
+        if len(plan.done) < 10:
+            plan.ready.append(0)
+
+    plan.due = brings
+    plan.work = {0: begin}
+    never, writing = os.pipe()
+    try:
+        run(plan, workers)
+    finally:
+        os.close(never)
+        os.close(writing)
+
+    assert len(plan.done) == 10
+
+
+def test_a_job_that_a_watch_brings_about_is_done():
+    plan = Plan([])
+    plan.watches["a"] = Watch("a", None, float("inf"))
+    due = plan.due
+
+    def brings(watch):
+        due(watch)
+        plan.ready.extend(range(3))
+
+    plan.due = brings
+
+    run(plan, workers=2)
+
+    assert sorted(plan.done) == [(number, number) for number in range(3)]

@@ -5,6 +5,7 @@ Each job gets a lock session of its own, since a session belongs to one thread; 
 takes in one go share one, and their commits.
 """
 
+import errno
 import math
 import os
 import select
@@ -17,6 +18,7 @@ from typing import Protocol
 from podcore._core import LockSession
 from podcore.backend import Host
 from podcore.deadlines import Deadline
+from podcore.kernel import exhaustion
 from podcore.kernel.process import milliseconds
 from podcore.lifecycle.course import Part, together
 from podcore.lifecycle.step import Step
@@ -96,93 +98,154 @@ def outcome(result: object) -> Step:
     return result
 
 
+class _Worker:
+    """A thread of a crew: what it is to do next, and what it waits on when that is nothing."""
+
+    __slots__ = ("called", "jobs")
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.called = threading.Semaphore(0)
+
+
 class _Crew:
+    """Hands jobs to threads, which are started when there is something for them to do.
+
+    Whoever has told the plan something gives out what can be done now: to itself first, then to
+    those that wait, so that nobody is woken for nothing.
+    """
+
     def __init__(self, host: Host, plan: Plan, operation: str, at_once: int) -> None:
         self._host = host
         self._plan = plan
         self._operation = operation
         self._at_once = at_once
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._most = host.max_workers
+        self._threads: list[threading.Thread] = []
+        self._waiting: list[_Worker] = []
+        self._left: list[Sequence[Job]] = []  # taken, but without a thread
         self._stopping = False
         self._bug: BaseException | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def run(self) -> None:
-        threads = [
-            threading.Thread(target=self._work, name=f"podcore-{number}", daemon=True)
-            for number in range(self._host.max_workers)
-        ]
-        started = []
         try:
-            for thread in threads:
-                thread.start()
-                started.append(thread)
+            with self._lock:
+                self._hand_out()
             self._watch()
         except BaseException:
             self._stop()
             raise
         finally:
-            for thread in started:
-                thread.join()
+            self._dismiss()
+            for thread in self._threads:
+                if thread.ident is not None:  # else Ctrl-C came before it was started
+                    thread.join()
             os.close(self._wake)
         if self._bug is not None:
             raise self._bug
 
-    def _stop(self) -> None:
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+    @property
+    def _over(self) -> bool:
+        """Whether no more jobs are given out, for good."""
+        return self._stopping or self._plan.finished
 
-    def _work(self) -> None:
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+
+    def _dismiss(self) -> None:
+        """Lets those that wait go, when no more jobs are given out."""
+        with self._lock:
+            for worker in self._waiting:
+                worker.called.release()
+            self._waiting.clear()
+
+    def _work(self, worker: _Worker) -> None:
         try:
-            while jobs := self._next():
-                self._do(jobs)
+            while worker.jobs:
+                if self._do(worker):
+                    worker.called.acquire()
         except BaseException as bug:  # noqa: BLE001 - raised by the calling thread
             self._bug = bug
             self._stop()
-        os.eventfd_write(self._wake, 1)
+            os.eventfd_write(self._wake, 1)
 
-    def _next(self) -> Sequence[Job]:
-        with self._changed:
-            while not self._stopping and not self._plan.finished:
-                jobs = self._take()
-                if jobs:
-                    return jobs
-                if self._plan.finished:
-                    break
-                self._changed.wait()
-            self._changed.notify_all()
-            return ()
-
-    def _take(self) -> Sequence[Job]:
-        jobs: list[Job] = []
-        while len(jobs) < self._at_once and (job := self._plan.take()) is not None:
-            jobs.append(job)
-        return jobs
-
-    def _do(self, jobs: Sequence[Job]) -> None:
+    def _do(self, worker: _Worker) -> bool:
+        """Does a worker's jobs and gives it others; returns whether it must wait to be called."""
+        jobs = worker.jobs
         results: Sequence[object]
         try:
             with self._host.session(self._operation) as session:
                 results = _results(self._host, session, jobs)
         except Exception as raised:  # noqa: BLE001 - it is those containers' error in the report
             results = [raised] * len(jobs)
-        with self._changed:
+        with self._lock:
             for job, result in zip(jobs, results, strict=True):
                 if isinstance(result, Exception):
                     self._plan.failed(job, result)
                 else:
                     self._plan.succeeded(job, result)
-            self._changed.notify_all()
+            worker.jobs = self._next()
+            self._hand_out()
+            waits = not worker.jobs and not self._over
+            if waits:
+                self._waiting.append(worker)
             wake = self._plan.finished or bool(self._plan.watched())
         if wake:
             os.eventfd_write(self._wake, 1)
+        return waits
+
+    def _next(self) -> Sequence[Job]:
+        """Returns what a worker is to do now; nothing when there is nothing at the moment."""
+        if self._over:
+            return ()
+        if self._left:
+            return self._left.pop(0)
+        jobs: list[Job] = []
+        while len(jobs) < self._at_once and (job := self._plan.take()) is not None:
+            jobs.append(job)
+        return jobs
+
+    def _hand_out(self) -> None:
+        """Gives what can be done now to workers that wait, and to new ones."""
+        while (self._waiting or len(self._threads) < self._most) and (jobs := self._next()):
+            if self._waiting:
+                worker = self._waiting.pop()
+                worker.jobs = jobs
+                worker.called.release()
+            else:
+                self._hire(jobs)
+
+    def _hire(self, jobs: Sequence[Job]) -> None:
+        """Starts a thread; when the host has no more of them, those that are there do it all.
+
+        Raises:
+            ResourceExhaustedError: not even one could be started.
+        """
+        thread = threading.Thread(
+            target=self._work,
+            args=(_Worker(jobs),),
+            name=f"podcore-{len(self._threads)}",
+            daemon=True,
+        )
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:  # Python's "can't start new thread"
+            self._threads.pop()
+            self._most = len(self._threads)
+            if not self._threads:
+                refused = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+                raise exhaustion.typed(refused, "start a thread") or error from error
+            self._left.append(jobs)
 
     def _watch(self) -> None:
         """Waits until the plan is finished, telling it of what it watches."""
         while True:
-            with self._changed:
-                if self._stopping or self._plan.finished:
+            with self._lock:
+                if self._over:
                     return
                 watched = list(self._plan.watched())
             poll = select.poll()
@@ -194,11 +257,11 @@ class _Crew:
             if self._wake in ready:
                 os.eventfd_read(self._wake)
             now = time.monotonic()
-            with self._changed:
+            with self._lock:
                 for watch in watched:
                     if watch.pidfd is None or watch.pidfd in ready or watch.until <= now:
                         self._plan.due(watch)
-                self._changed.notify_all()
+                self._hand_out()
 
 
 def _results(host: Host, session: LockSession, jobs: Sequence[Job]) -> list[object]:
