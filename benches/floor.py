@@ -53,15 +53,24 @@ class Floor:
         self._infra = self._ids[0] if infra else None
         self._configs: dict[str, str] = {}
         for name, config in zip(self._ids, configs, strict=True):
-            mine = f"{directory}/{name}"
-            for part in ("bundle", "upper", "work", "rootfs"):
-                os.makedirs(f"{mine}/{part}")
             with open(config, encoding="utf-8") as file:
                 document = json.load(file)
             if self._has_overlay(name):
-                document["root"]["path"] = f"{mine}/rootfs"
+                document["root"]["path"] = f"{directory}/{name}/rootfs"
             self._configs[name] = json.dumps(document, separators=(",", ":"))
-            self._write_config(name)
+            self._make(name)
+
+    def _make(self, name: str) -> None:
+        parts = ["bundle", "upper", "work", "rootfs"] if self._has_overlay(name) else ["bundle"]
+        for part in parts:
+            os.makedirs(f"{self._directory}/{name}/{part}")
+        self._write_config(name)
+
+    def renew(self) -> None:
+        """Takes new containers in the place of the old ones, which have been removed."""
+        for name in self._ids:
+            shutil.rmtree(f"{self._directory}/{name}")
+            self._make(name)
 
     def _has_overlay(self, name: str) -> bool:
         return self._lower is not None and name != self._infra

@@ -58,7 +58,7 @@ class Places:
         return f"{self.root}/pods"
 
     def container(self, container_id: str) -> str:
-        """What belongs to a container until it is removed."""
+        """What belongs to a container until it is removed, the files for its /etc among it."""
         return f"{self.root}/containers/{container_id}"
 
     def ledger(self, container_id: str) -> str:
@@ -80,10 +80,6 @@ class Places:
     def merged(self, container_id: str) -> str:
         """Where its overlay is mounted."""
         return f"{self.root}/containers/{container_id}/rootfs"
-
-    def etc(self, container_id: str) -> str:
-        """The files that are made for its /etc."""
-        return f"{self.root}/containers/{container_id}/etc"
 
     def log(self, container_id: str) -> str:
         """What it wrote, in the k8s-file format."""

@@ -94,8 +94,7 @@ def test_f67_the_id_of_another_is_no_name(site):
 
 HOMES = [
     "log",
-    "etc",
-    "etc/hosts",
+    "hosts",
     "bundle",
     "bundle/config.json",
     "podcore.json",
@@ -104,7 +103,7 @@ HOMES = [
     "upper",
     "work",
 ]
-DIRECTORIES = ("etc", "bundle", "exit.1", "rootfs", "upper", "work")
+DIRECTORIES = ("bundle", "exit.1", "rootfs", "upper", "work")
 
 
 def canary(base):

@@ -30,8 +30,8 @@ class Site:
         rootfs: a busybox root file system, shared by the whole session.
     """
 
-    def __init__(self, runtime: str, rootfs: str) -> None:
-        self.base = tempfile.mkdtemp(prefix="pc-", dir="/tmp")
+    def __init__(self, runtime: str, rootfs: str, directory: str = "/tmp") -> None:
+        self.base = tempfile.mkdtemp(prefix="pc-", dir=directory)
         self.root = f"{self.base}/s"
         self.run_root = f"{self.base}/r"
         self.cgroup_parent = f"podcore-test-{os.getpid()}-{next(_numbers)}"

@@ -161,3 +161,14 @@ def test_a_kernel_before_6_3_makes_every_memory_executable(
     monkeypatch.setattr(os, "memfd_create", old)
 
     assert answer(SealedCopy(program).path()) == b"here\n"
+
+
+def test_its_number_is_one_that_other_processes_do_not_use(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert int(SealedCopy(program).path().rpartition("/")[2]) >= 900
+
+    monkeypatch.setattr(sealed, "_HIGH", 1 << 30)  # above the limit
+    copy = SealedCopy(program)
+    assert int(copy.path().rpartition("/")[2]) < 900
+    assert answer(copy.path()) == b"here\n"

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import podcore
+from harness.host import descriptors
 from harness.polling import eventually
 from pods.inside import add
 
@@ -26,12 +27,6 @@ def shell(site, pod, script, name="app", **fields):
 
 def logged(container):
     return b"".join(e.data if e.partial else e.data + b"\n" for e in container.logs())
-
-
-def descriptors():
-    """Counts what is open, but for the copy of crun that an engine keeps."""
-    opened = [os.path.realpath(entry.path) for entry in os.scandir("/proc/self/fd")]
-    return sum("/memfd:crun" not in path for path in opened)
 
 
 def test_input_output_and_exit_code_are_complete(site, pod):

@@ -75,11 +75,11 @@ def test_what_a_terminal_shows_is_handed_out_as_it_comes(container):
 
 
 def test_nothing_is_lost_that_a_very_short_command_shows_on_a_terminal(container):
-    before = len(os.listdir("/proc/self/fd"))
+    before = host.descriptors()
     for _ in range(20):
         done = container.exec(["echo", "hi"], terminal=True, timeout=60)
         assert (done.exit_code, done.stdout) == (0, b"hi\r\n")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert host.descriptors() == before
     assert threading.active_count() == 1
 
 
@@ -121,7 +121,7 @@ def test_many_commands_leave_no_zombie_no_file_and_no_descriptor(site, container
             for name in (*names, *plain)
             if "/rootfs/" not in directory and not name.startswith("state.db")
         )
-        return zombies, groups, files, len(os.listdir("/proc/self/fd")), cgroup.procs()
+        return zombies, groups, files, host.descriptors(), cgroup.procs()
 
     assert container.exec(["/bin/true"], timeout=60).exit_code == 0
     before = left()
@@ -201,14 +201,14 @@ def test_files_are_read_and_written_by_a_command(container, tmp_path):
     _, record = find.container(engine.host, container.id)
     (tmp_path / "in").write_bytes(b"x" * 300_000)
     wanted = Exec(command=["/bin/sh", "-c", "cat; (sleep 1000 &) ; echo bad >&2"], timeout=60)
-    before = len(os.listdir("/proc/self/fd"))
+    before = host.descriptors()
     with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", "wb") as out:
         # What is left in the background has the pipe open, and is not waited for.
         fds = {0: source.fileno(), 1: out.fileno(), 2: out.fileno()}
         assert run_attached(engine.host, record, wanted, fds) == 0
 
     assert sorted((tmp_path / "out").read_bytes()) == sorted(b"x" * 300_000 + b"bad\n")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert host.descriptors() == before
     assert threading.active_count() == 1
 
 

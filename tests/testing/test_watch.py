@@ -433,3 +433,18 @@ def test_calls_of_several_threads_are_no_breach(engine, pod):
 
     assert watching.undecided == []
     assert process.alive(process.me())
+
+
+def test_the_copy_of_crun_that_an_engine_keeps_breaks_nothing(engine):
+    with watch(engine):
+        kept = os.memfd_create("crun")
+
+    os.close(kept)
+
+
+def test_two_copies_of_crun_break_the_eleventh(engine):
+    with breaking(engine, "I11", match="2 more descriptors lead to `/memfd:crun"):
+        kept = [os.memfd_create("crun") for _ in range(2)]
+
+    for fd in kept:
+        os.close(fd)

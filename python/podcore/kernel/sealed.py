@@ -14,6 +14,9 @@ _LARGEST = 4 << 20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 # Python 3.11 does not know it; kernels before 6.3 don't either, and make all memfds executable.
 _MFD_EXEC = 0x10
+# Descriptors this high are rare: should this process die just before somebody executes its copy, and
+# another one get its pid, that has nothing there.
+_HIGH = 900
 # What runs from memory does not get the SELinux domain that a label on its file gives it.
 _SELINUX = "/sys/fs/selinux/enforce"
 
@@ -84,7 +87,17 @@ def _sealed(path: str, stamp: tuple[int, ...]) -> int | None:
     except OSError:
         os.close(fd)
         raise
-    return fd
+    return _high(fd)
+
+
+def _high(fd: int) -> int:
+    """Renumbers a descriptor, where the limit of this process allows it."""
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    except OSError:
+        return fd
+    os.close(fd)
+    return high
 
 
 def _executable_memory(name: str) -> int:

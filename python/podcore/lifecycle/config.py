@@ -115,7 +115,7 @@ def write_etc_files(
     """
     host_network = record.spec.namespaces.get("net") == "host"
     return write_etc(
-        places.etc(record.id),
+        places.container(record.id),
         hostname,
         record.spec,
         root,

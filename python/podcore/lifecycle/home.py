@@ -16,7 +16,6 @@ def make(places: Places, record: ContainerRecord) -> None:
         ResourceExhaustedError: no space, or no inodes.
     """
     make_below(places.containers, places.container(record.id))
-    make_directory(places.etc(record.id))
     rootfs = record.spec.rootfs
     if rootfs is not None and record.spec.rootfs_mode == RootfsMode.OVERLAY:
         make_directory(places.merged(record.id))
@@ -33,7 +32,7 @@ def make_if_missing(places: Places, record: ContainerRecord) -> None:
         ResourceExhaustedError: no space, or no inodes.
         FileExistsError: a link, or what is no directory, is in the place of one.
     """
-    wanted = [places.etc(record.id), places.bundle(record.id)]
+    wanted = [places.bundle(record.id)]
     if record.spec.rootfs_mode == RootfsMode.OVERLAY and record.spec.rootfs is not None:
         wanted += places.merged(record.id), places.work(record.id), places.upper(record.id)
     if not all(map(_is_directory, wanted)):

@@ -120,6 +120,9 @@ def left(host: Host, before: Surroundings, now: Surroundings, memory: int) -> It
         # Of as many readers as there were at a time the store keeps some connections.
         if target.startswith(database) and now.descriptors[target] <= _CONNECTIONS:
             continue
+        # An engine keeps the copy from which it runs crun.
+        if target.startswith("/memfd:crun") and count == 1:
+            continue
         yield f"I11: {count} more descriptors lead to `{target}`"
     if now.threads > before.threads:
         yield f"I11: {now.threads - before.threads} more threads"

@@ -99,8 +99,7 @@ def _temporary(host: Host) -> Iterator[str]:
     directories = [places.root, places.run_root, places.pods, places.volumes]
     for parent in (places.containers, places.attempts, places.volumes):
         directories += _entries(parent, re.compile(".+"))
-    homes = _entries(places.containers, re.compile(".+"))
-    directories += [f"{home}/{name}" for home in homes for name in ("bundle", "etc")]
+    directories += [f"{home}/bundle" for home in _entries(places.containers, re.compile(".+"))]
     for directory in directories:
         yield from _dead(directory, _TEMPORARY)
     yield from _dead(f"{places.root}/infra", _INFRA)
