@@ -19,6 +19,7 @@ __all__ = [
     "Traversal",
     "__version__",
     "_panic_for_test",
+    "is_dumpable",
     "mount_bind",
     "mount_from",
     "mount_overlay",
@@ -445,6 +446,13 @@ def remove_tree(parent: _Path, name: _Path) -> None:
 
 def set_child_subreaper(enabled: bool) -> None:
     """Makes this process the parent of its orphaned descendants, or not any more.
+
+    Raises:
+        OSError: with errno.
+    """
+
+def is_dumpable() -> bool:
+    """Whether other processes of this user may look into this one, by way of ``/proc/<pid>``.
 
     Raises:
         OSError: with errno.

@@ -1,5 +1,6 @@
 """Copies of programs in memory: what runs, that nobody can change it, and when there is none."""
 
+import ctypes
 import errno
 import gc
 import os
@@ -119,6 +120,18 @@ def test_with_selinux_the_file_decides_the_domain(
     monkeypatch.setattr(sealed, "_SELINUX", str(tmp_path / "enforce"))
 
     assert SealedCopy(program).path() == program
+
+
+def test_nobody_else_could_run_the_copy_of_a_process_that_can_not_be_looked_into(
+    program: str,
+) -> None:
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(4, 0, 0, 0, 0) == 0  # PR_SET_DUMPABLE
+    try:
+        assert SealedCopy(program).path() == program
+    finally:
+        assert prctl(4, 1, 0, 0, 0) == 0
+    assert SealedCopy(program).path() != program
 
 
 @pytest.fixture(params=[errno.EMFILE, errno.ENOMEM, errno.EACCES])

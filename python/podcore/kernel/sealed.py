@@ -9,6 +9,8 @@ import os
 import threading
 import weakref
 
+from podcore._core import is_dumpable
+
 # A copy is as large as the program, for each process that holds one.
 _LARGEST = 4 << 20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -36,8 +38,8 @@ class SealedCopy:
     def path(self) -> str:
         """Returns what to execute: the copy, as long as this process lives, else the file itself.
 
-        The file it is for a script, for what is large, where SELinux is at work, and where the
-        kernel gives no memory for it.
+        The file it is for a script, for what is large, where SELinux is at work, in a process that
+        lets nobody look into it (``PR_SET_DUMPABLE``), and where there is no memory for it.
         """
         try:
             stamp = _stamp(os.stat(self._path))
@@ -53,6 +55,8 @@ class SealedCopy:
         if os.path.exists(_SELINUX):
             return None
         try:
+            if not is_dumpable():
+                return None
             fd = _sealed(self._path, stamp)
         except OSError:
             return None  # no memory or no descriptor for what is only faster

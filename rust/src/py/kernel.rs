@@ -267,6 +267,16 @@ pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
         .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
 }
 
+/// Whether other processes of this user may look into this one, by way of ``/proc/<pid>``.
+///
+/// Raises:
+///     OSError: with errno.
+#[pyfunction]
+pub(super) fn is_dumpable() -> PyResult<bool> {
+    process::is_dumpable()
+        .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
+}
+
 /// Makes some files of a directory be as they are to be; what is right already is left alone.
 ///
 /// Each is put in place as a whole: a reader sees the old one or the new one. A link in the place

@@ -21,8 +21,9 @@ mod _core {
     use super::graph::DependencyGraph;
     #[pymodule_export]
     use super::kernel::{
-        mount_bind, mount_from, mount_overlay, mount_private, mount_tmpfs, open_beneath,
-        open_in_root, pin_namespaces, put_files, remove_tree, set_child_subreaper, unmount,
+        is_dumpable, mount_bind, mount_from, mount_overlay, mount_private, mount_tmpfs,
+        open_beneath, open_in_root, pin_namespaces, put_files, remove_tree, set_child_subreaper,
+        unmount,
     };
     #[pymodule_export]
     use super::lock::{LockGuard, LockSession, LockTable};
