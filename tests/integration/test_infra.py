@@ -183,6 +183,46 @@ def test_a_killed_infra_container_is_started_again_with_the_pod(site):
     assert namespace(container.pid, "net") == namespace(infra_of(pod).pid, "net")
 
 
+def test_what_starts_later_joins_those_that_outlive_an_infra_container(site):
+    pod = new_pod(site, share=(*SHARED, "cgroup"), hostname="together")
+    a, b, paused = (add(site, pod, name) for name in ("a", "b", "paused"))
+    pod.start()
+    paused.pause()
+    b.stop(timeout=0)
+    inside(a, "sh", "-c", "echo secret > /dev/shm/note")
+    before = {kind: namespace(a.pid, kind) for kind in (*SHARED, "cgroup")}
+    infra_of(pod).kill()
+    eventually(lambda: infra_of(pod).status == "exited")
+
+    b.start()
+
+    for one in (a, b, paused, infra_of(pod)):
+        assert {kind: namespace(one.pid, kind) for kind in before} == before
+    assert inside(b, "cat", "/dev/shm/note") == "secret"
+    assert inside(b, "hostname") == "together"
+    # And when they are gone, a new one makes new namespaces as ever.
+    pod.stop(timeout=0)
+    pod.start()
+    for kind in SHARED:
+        assert namespace(a.pid, kind) == namespace(infra_of(pod).pid, kind)
+
+
+def test_a_shared_pid_namespace_ends_with_its_infra_container(site):
+    pod = new_pod(site, share=("pid", "net"))
+    a = add(site, pod, "a")
+    alone = add(site, pod, "alone", namespaces={"pid": "private"})
+    pod.start()
+    net = namespace(alone.pid, "net")
+    infra_of(pod).kill()
+    eventually(lambda: a.status == "exited")
+
+    a.start()
+
+    assert namespace(a.pid, "pid") == namespace(infra_of(pod).pid, "pid")
+    for one in (a, alone, infra_of(pod)):
+        assert namespace(one.pid, "net") == net
+
+
 @pytest.mark.runtimes("crun")
 def test_no_member_is_touched_when_it_can_not_be_started(site):
     pod = new_pod(site, share=SHARED, engine=site.engine(conmon="/does/not/exist"))

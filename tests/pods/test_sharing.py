@@ -173,13 +173,13 @@ def test_a_pod_whose_infra_container_was_killed_starts_and_is_removed(site):
     gone = process.identify(infra.pid)
     os.kill(gone.pid, signal.SIGKILL)
     eventually(lambda: infra.status == "exited", what="the end of the infra container")
-    # Whoever lives in the namespaces keeps them; who comes later meets in new ones, as in podman.
+    # Whoever lives in the namespaces keeps them, and who comes later joins them there.
     assert pod.status()[one.id] == "running"
     assert sh(one, "hostname") == "web"
     two.kill()
     pod.start()
     assert infra.status == "running"
-    assert shared(one.pid, two.pid) == set()
+    assert shared(one.pid, two.pid) == SHARED
     assert shared(infra.pid, two.pid) == SHARED
     os.kill(infra.pid, signal.SIGKILL)
     pod.remove(force=True)

@@ -1,5 +1,6 @@
 """OCI create of one container: everything is there but its command has not begun."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -22,7 +23,7 @@ from podcore.lifecycle import home
 from podcore.lifecycle.config import write_bundle
 from podcore.lifecycle.course import Conduct, Course, alone
 from podcore.lifecycle.held import Commit, Held
-from podcore.lifecycle.namespaces import Joined, hostname_of, join, providers
+from podcore.lifecycle.namespaces import Joined, hostname_of, join, kept_by, providers
 from podcore.lifecycle.purge import purge
 from podcore.lifecycle.shm import lend, mount_shm
 from podcore.lifecycle.step import DONE, Step, ignored
@@ -217,9 +218,27 @@ def _joined(host: Host, record: ContainerRecord, pod: PodRecord, names: tuple[st
         processes[provider] = now.init
     if record.id == pod.infra_id:
         joined = join(host.places, record, pod, processes, pod.hostname)
-        return replace(joined, shm_path=mount_shm(host.places, pod))
+        kept = kept_by(pod, _living(host, pod))
+        return replace(
+            joined,
+            paths={**joined.paths, **kept.paths},
+            processes={**processes, **kept.processes},
+            shm_path=mount_shm(host.places, pod),
+        )
     hostname = hostname_of(record, pod, lambda key: known.get(key) or _find(host, key))
     return join(host.places, record, pod, processes, hostname, names)
+
+
+def _living(host: Host, pod: PodRecord) -> Iterator[tuple[ContainerRecord, ProcessIdentity]]:
+    """Yields the members of a pod that are in namespaces, in order of creation."""
+    with host.store.read() as view:
+        rows = view.containers(pod.id, awake=host.boot_id)
+    for member in rows:
+        if member.id == pod.infra_id:
+            continue
+        now = truth(host, member, 0)
+        if now.state in _THERE and now.init is not None:
+            yield member, now.init
 
 
 def _check_joined(

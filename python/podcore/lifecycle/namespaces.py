@@ -105,6 +105,34 @@ def join(
     return Joined(paths, hostname, names, shm_path, shm_of, processes)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The namespaces of a pod that its members keep, as ``Joined`` has them."""
+
+    paths: Mapping[str, str]
+    processes: Mapping[str, ProcessIdentity]
+
+
+def kept_by(pod: PodRecord, living: Iterable[tuple[ContainerRecord, ProcessIdentity]]) -> Kept:
+    """Returns what a pod shares that lives on in its members, though its infra container has ended.
+
+    A new one joins these, or what is started later would be in other namespaces than what runs.
+    That of pids is not among them: it ends with its first process.
+
+    Args:
+        pod: with an infra container.
+        living: its members that have a process, and that.
+    """
+    paths: dict[str, str] = {}
+    processes: dict[str, ProcessIdentity] = {}
+    for member, init in living:
+        for kind in KINDS:
+            if kind not in paths and kind != "pid" and source(member, pod, kind) == "pod":
+                paths[kind] = f"/proc/{init.pid}/ns/{kind}"
+                processes[member.id] = init
+    return Kept(paths, processes)
+
+
 def hostname_of(
     record: ContainerRecord,
     pod: PodRecord,
