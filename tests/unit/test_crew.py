@@ -293,6 +293,39 @@ def test_with_too_few_threads_all_is_done_by_those_that_there_are(monkeypatch, m
     assert sorted(name for name, _ in plan.done) == [*range(20), *range(100, 120)]
 
 
+def test_ctrl_c_as_a_thread_begins_waits_for_it_all_the_same(monkeypatch):
+    plan = Plan(["job"])
+    start = threading.Thread.start
+
+    def interrupted(self):
+        if not self.name.startswith("podcore-"):
+            return start(self)
+        threading.Timer(0.05, start, (self,)).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan)
+    assert plan.done == [("job", "job")]
+
+
+def test_ctrl_c_before_a_thread_begins_does_not_wait_for_it_for_ever(monkeypatch):
+    plan = Plan(["job"])
+    start = threading.Thread.start
+
+    def interrupted(self):
+        if not self.name.startswith("podcore-"):
+            return start(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan)
+    assert plan.done == []
+
+
 def test_without_any_thread_it_says_what_the_host_is_out_of(monkeypatch):
     limited(monkeypatch, 0)
 

@@ -23,6 +23,9 @@ from podcore.kernel.process import milliseconds
 from podcore.lifecycle.course import Part, together
 from podcore.lifecycle.step import Step
 
+_STARTS = 1.0
+"""Seconds in which a thread begins, if it has been started."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -140,8 +143,7 @@ class _Crew:
         finally:
             self._dismiss()
             for thread in self._threads:
-                if thread.ident is not None:  # else Ctrl-C came before it was started
-                    thread.join()
+                _join(thread)
             os.close(self._wake)
         if self._bug is not None:
             raise self._bug
@@ -262,6 +264,20 @@ class _Crew:
                     if watch.pidfd is None or watch.pidfd in ready or watch.until <= now:
                         self._plan.due(watch)
                 self._hand_out()
+
+
+def _join(thread: threading.Thread) -> None:
+    """Waits for the end of a thread, also of one in whose start Ctrl-C came."""
+    until = time.monotonic() + _STARTS
+    while True:
+        try:
+            thread.join()
+        except RuntimeError:  # it has not begun; after a while it can be said that it won't
+            if time.monotonic() > until:
+                return
+            time.sleep(0.001)
+        else:
+            return
 
 
 def _results(host: Host, session: LockSession, jobs: Sequence[Job]) -> list[object]:
