@@ -1,7 +1,7 @@
 """The floor of a pod's start: conmon and the OCI runtime alone, on the bundles that podcore wrote.
 
 Nothing is locked, recorded, checked or put in order here; four threads do nothing but start
-programs and wait for them. No engine that uses these programs can be faster.
+programs and wait for them. Who is faster runs these programs in another way.
 """
 
 import json
