@@ -6,28 +6,22 @@ from pathlib import Path
 import pytest
 
 from harness.bare import BareContainer
-from podcore import programs
 from podcore.kernel import process
+from podcore.oci import discovery
 from podcore.oci.crun import Crun
 
 pytestmark = pytest.mark.runtimes("crun")
 
 
-def found() -> str:
-    path = programs.find("crun", os.environ["PATH"])
-    assert path is not None
-    return path
-
-
 def test_it_is_run_from_a_copy() -> None:
-    crun = Crun(found(), "/")
+    crun = Crun(discovery.resolve("crun", os.environ), "/")
 
     assert os.readlink(crun.program).startswith("/memfd:crun")
 
 
 def test_by_another_name_it_is_another_program(tmp_path: Path) -> None:
     link = tmp_path / "krun"
-    link.symlink_to(found())
+    link.symlink_to(discovery.resolve("crun", os.environ))
 
     assert Crun(str(link), "/").program == str(link)
 

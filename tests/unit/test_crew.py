@@ -255,20 +255,30 @@ def test_threads_and_descriptors_are_given_back():
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
+def starting(monkeypatch, instead):
+    """Calls ``instead`` with a thread of a crew, and what starts one, where it would be started."""
+    start = threading.Thread.start
+
+    def begin(self):
+        if self.name.startswith("podcore-"):
+            instead(self, start)
+        else:
+            start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+
+
 def limited(monkeypatch, most):
     """Lets only so many threads be started by a crew; returns the names of those that were."""
     started = []
-    start = threading.Thread.start
 
-    def refusing(self):
-        if not self.name.startswith("podcore-"):
-            return start(self)
+    def refusing(thread, start):
         if len(started) >= most:
             raise RuntimeError("can't start new thread")
-        started.append(self.name)
-        return start(self)
+        started.append(thread.name)
+        start(thread)
 
-    monkeypatch.setattr(threading.Thread, "start", refusing)
+    starting(monkeypatch, refusing)
     return started
 
 
@@ -295,15 +305,12 @@ def test_with_too_few_threads_all_is_done_by_those_that_there_are(monkeypatch, m
 
 def test_ctrl_c_as_a_thread_begins_waits_for_it_all_the_same(monkeypatch):
     plan = Plan(["job"])
-    start = threading.Thread.start
 
-    def interrupted(self):
-        if not self.name.startswith("podcore-"):
-            return start(self)
-        threading.Timer(0.05, start, (self,)).start()
+    def interrupted(thread, start):
+        threading.Timer(0.05, start, (thread,)).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    starting(monkeypatch, interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         run(plan)
@@ -312,14 +319,11 @@ def test_ctrl_c_as_a_thread_begins_waits_for_it_all_the_same(monkeypatch):
 
 def test_ctrl_c_before_a_thread_begins_does_not_wait_for_it_for_ever(monkeypatch):
     plan = Plan(["job"])
-    start = threading.Thread.start
 
-    def interrupted(self):
-        if not self.name.startswith("podcore-"):
-            return start(self)
+    def interrupted(thread, start):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    starting(monkeypatch, interrupted)
 
     with pytest.raises(KeyboardInterrupt):
         run(plan)
