@@ -263,8 +263,7 @@ pub(super) fn unmount(py: Python<'_>, target: PathBuf, detach: bool) -> PyResult
 ///     OSError: with errno.
 #[pyfunction]
 pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
-    process::set_child_subreaper(enabled)
-        .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
+    Ok(process::set_child_subreaper(enabled).map_err(std::io::Error::from)?)
 }
 
 /// Whether other processes of this user may look into this one, by way of ``/proc/<pid>``.
@@ -273,8 +272,7 @@ pub(super) fn set_child_subreaper(enabled: bool) -> PyResult<()> {
 ///     OSError: with errno.
 #[pyfunction]
 pub(super) fn is_dumpable() -> PyResult<bool> {
-    process::is_dumpable()
-        .map_err(|errno| std::io::Error::from_raw_os_error(errno.raw_os_error()).into())
+    Ok(process::is_dumpable().map_err(std::io::Error::from)?)
 }
 
 /// Makes some files of a directory be as they are to be; what is right already is left alone.

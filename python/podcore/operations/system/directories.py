@@ -13,6 +13,7 @@ from podcore.operations.system.findings import Findings
 from podcore.operations.system.listing import names
 
 _LOCK_FILE = re.compile(r"init|store|(pod|container)\.\d\d")
+_ANY = re.compile(".+")
 _TEMPORARY = re.compile(r".+\.(\d+)\.\d+\.tmp")
 _INFRA = re.compile(r"\d+-\d+\.(\d+)")
 _DATABASE = re.compile(r"state\.db\.(new|bak-v\d+\.new)(-wal|-shm|-journal)?")
@@ -96,10 +97,11 @@ def check_temporary(host: Host, findings: Findings) -> None:
 
 def _temporary(host: Host) -> Iterator[str]:
     places = host.places
-    directories = [places.root, places.run_root, places.pods, places.volumes]
-    for parent in (places.containers, places.attempts, places.volumes):
-        directories += _entries(parent, re.compile(".+"))
-    directories += [f"{home}/bundle" for home in _entries(places.containers, re.compile(".+"))]
+    homes = _entries(places.containers, _ANY)
+    directories = [places.root, places.run_root, places.pods, places.volumes, *homes]
+    for parent in (places.attempts, places.volumes):
+        directories += _entries(parent, _ANY)
+    directories += [f"{home}/bundle" for home in homes]
     for directory in directories:
         yield from _dead(directory, _TEMPORARY)
     yield from _dead(f"{places.root}/infra", _INFRA)
