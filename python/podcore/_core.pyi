@@ -185,6 +185,10 @@ class LockTable:
     def directory(self) -> str:
         """Where the lock files are. They are never removed."""
 
+    @staticmethod
+    def file_names() -> list[str]:
+        """Returns the name of every file that may be in such a directory."""
+
     def session(self, operation: str = "") -> LockSession:
         """Begins a session.
 

@@ -257,6 +257,22 @@ def test_lock_files_are_private_files(site, engine, pod):
     fresh.pod("web").stop()
 
 
+def test_every_lock_file_is_looked_at(site, engine, pod):
+    pod.start()
+    locks = engine.host.places.locks
+    files = [f"{locks}/{name}" for name in sorted(os.listdir(locks))]
+    for path in files:
+        os.chmod(path, 0o644)
+
+    found = engine.check(repair=True)
+
+    assert f"{locks}/namespaces" in files
+    assert [(one.kind, one.object, one.repaired) for one in found] == [
+        ("lock", path, True) for path in files
+    ]
+    assert engine.check() == []
+
+
 def test_the_command_says_what_it_found_and_whether_it_is_right_now(site, engine, pod):
     db = pod.container("db")
     os.mkdir(f"{site.run_root}/containers/{db.id}.7", 0o700)

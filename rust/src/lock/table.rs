@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use super::error::LockError;
 use super::filesystem::refused;
-use super::kind::{Key, file_name};
+use super::kind::{Key, Kind, file_name};
 use super::notes::{Holder, Notes};
 use super::sys::{self, Descriptor};
 use super::wait::Waits;
+
+/// The name of the file of the notes.
+const NOTES: &str = "notes";
 
 /// How often a lock file may be replaced between its opening and the look at it.
 const ATTEMPTS: usize = 8;
@@ -50,7 +53,7 @@ impl LockTable {
                 name,
             });
         }
-        let notes = Notes::open(&directory.join("notes"))?;
+        let notes = Notes::open(&directory.join(NOTES))?;
         Ok(Self {
             directory,
             born,
@@ -62,6 +65,11 @@ impl LockTable {
     /// Returns where the lock files are.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Returns the name of every file that may be in the directory.
+    pub fn file_names() -> impl Iterator<Item = String> {
+        (0..Kind::FILES).map(file_name).chain([NOTES.to_owned()])
     }
 
     /// Refuses to go on in a forked child.

@@ -159,6 +159,12 @@ impl LockTable {
         self.inner.directory().as_os_str()
     }
 
+    /// Returns the name of every file that may be in such a directory.
+    #[staticmethod]
+    fn file_names() -> Vec<String> {
+        lock::LockTable::file_names().collect()
+    }
+
     /// Begins a session.
     ///
     /// Args:

@@ -6,13 +6,14 @@ import stat
 from collections.abc import Iterator
 from functools import partial
 
+from podcore._core import LockTable
 from podcore.backend import LOCK_TIMEOUT, Host
 from podcore.kernel import process
 from podcore.kernel.files import remove_tree
 from podcore.operations.system.findings import Findings
 from podcore.operations.system.listing import names
 
-_LOCK_FILE = re.compile(r"init|store|(pod|container)\.\d\d")
+_LOCK_FILE = re.compile("|".join(map(re.escape, LockTable.file_names())))
 _ANY = re.compile(".+")
 _TEMPORARY = re.compile(r".+\.(\d+)\.\d+\.tmp")
 _INFRA = re.compile(r"\d+-\d+\.(\d+)")
