@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -270,6 +271,75 @@ def test_f35_what_can_not_be_killed_is_never_said_to_have_exited(site, monkeypat
     one.stop(timeout=0)
     assert one.exit_code == 137
     sound(engine)
+
+
+WORKER = "import os, sys, time; sys.stdin.read(1); os.fork(); time.sleep(1000)"
+
+
+@pytest.fixture
+def worker(site):
+    """Starts what has the command line of a monitor that a dead caller left; it forks when told."""
+    started = []
+
+    def start(record):
+        argv = [sys.executable, "-c", WORKER, f"{site.run_root}/x", record.id]
+        one = subprocess.Popen(argv, stdin=subprocess.PIPE)
+        started.append(one)
+        eventually(lambda: purge._workers(site.engine().host, record), what="its command line")
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+
+
+def test_f3_what_a_left_monitor_forks_as_it_is_killed_ends_before_anything_is_removed(
+    site, worker, monkeypatch
+):
+    engine = site.engine()
+    one = add(site, new_pod(site, engine=engine), "one")
+    record, host = row(one), engine.host
+    left = worker(record)
+    kill, delete = purge._signal, purge._delete_runtime_state
+    seen = []
+
+    def first_it_forks(found):
+        if not left.stdin.closed:
+            left.stdin.write(b"x")
+            left.stdin.close()
+            eventually(lambda: len(purge._workers(host, record)) == 2, what="its child")
+        kill(found)
+
+    def look(host, record):
+        seen.append(purge._workers(host, record))
+        delete(host, record)
+
+    monkeypatch.setattr(purge, "_signal", first_it_forks)
+    monkeypatch.setattr(purge, "_delete_runtime_state", look)
+    purge.purge(host, record)
+
+    assert left.stdin.closed
+    assert seen == [[]]
+
+
+def test_f3_a_monitor_that_appears_while_its_attempt_is_removed_is_ended(site, worker, monkeypatch):
+    engine = site.engine()
+    one = add(site, new_pod(site, engine=engine), "one")
+    record, host = row(one), engine.host
+    give_back = purge.give_back
+    late = []
+
+    def meanwhile(places, record):
+        give_back(places, record)
+        if not late:
+            late.append(worker(record))
+
+    monkeypatch.setattr(purge, "give_back", meanwhile)
+    purge.purge(host, record)
+
+    assert late
+    assert purge._workers(host, record) == []
 
 
 def test_f39_a_hook_that_fails_is_an_error_and_leaves_nothing(site):

@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -143,6 +144,75 @@ def test_processes_are_found_by_their_arguments_in_order_of_pid(popen: Start) ->
         child.stdout.readline()
     found = process.find(lambda argv: argv[-1:] == [mark.encode()])
     assert [identity.pid for identity in found] == sorted(child.pid for child in started)
+
+
+FORKS = "import os, sys, time; sys.stdin.read(1); os.fork() {}; time.sleep(1000)"
+
+
+def forks_when_told(
+    popen: Start, then: str = ""
+) -> tuple[subprocess.Popen[str], Callable[[list[bytes]], bool]]:
+    """Starts what waits for a byte, forks and goes on with ``then``; it is told by its argv."""
+    mark = f"podcore-test-{os.getpid()}-{time.monotonic_ns()}".encode()
+    child = popen([sys.executable, "-c", FORKS.format(then), mark], stdin=subprocess.PIPE)
+
+    def match(argv: list[bytes]) -> bool:
+        return argv[-1:] == [mark]
+
+    eventually(lambda: len(process.find(match)) == 1, what="its command line")
+    return child, match
+
+
+def tell(child: subprocess.Popen[str]) -> None:
+    assert child.stdin is not None
+    child.stdin.write("x")
+    child.stdin.flush()
+
+
+def test_what_forks_and_exits_during_a_look_is_found_by_its_child(
+    popen: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, match = forks_when_told(popen, "and os._exit(0)")
+    listed = os.listdir
+
+    def before_it_is_told(path: str) -> list[str]:
+        found = listed(path)
+        if child.returncode is None:
+            tell(child)
+            child.wait()
+        return found
+
+    monkeypatch.setattr(os, "listdir", before_it_is_told)
+    (found,) = process.find(match)
+
+    assert found.pid != child.pid
+    assert process.end(match, 20) == []
+    assert not process.alive(found)
+
+
+def test_what_is_forked_while_its_parent_is_killed_is_killed_too(
+    popen: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, match = forks_when_told(popen)
+    send = process.send
+
+    def first_it_is_told(identity: ProcessIdentity, signum: int) -> bool:
+        if identity.pid == child.pid:
+            tell(child)
+            eventually(lambda: len(process.find(match)) == 2, what="its child")
+        return send(identity, signum)
+
+    monkeypatch.setattr(process, "send", first_it_is_told)
+
+    assert process.end(match, 20) == []
+    assert process.find(match) == []
+
+
+def test_an_end_has_a_deadline(popen: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    child, match = forks_when_told(popen)
+    monkeypatch.setattr(process, "send", lambda *_arguments: True)
+
+    assert [one.pid for one in process.end(match, 0.05)] == [child.pid]
 
 
 def test_the_cgroups_of_a_process_begin_with_a_slash() -> None:

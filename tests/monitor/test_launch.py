@@ -209,6 +209,25 @@ def test_the_deadline_ends_monitor_runtime_and_hook(box: BareContainer) -> None:
     eventually(lambda: not box.processes(), what="the end of all processes")
 
 
+def test_without_the_directory_of_its_attempt_a_monitor_makes_nothing(box: BareContainer) -> None:
+    # So one that begins late, when its caller is dead and has been cleaned up after, does no harm.
+    gone = f"{box.base}/gone"
+    box.configure(["true"])
+    launch = box.launch(
+        pid_file=f"{gone}/pid",
+        monitor_pid_file=f"{gone}/conmon.pid",
+        exit_dir=gone,
+        runtime_log=f"{gone}/runtime.log",
+        runtime_arguments=box.runtime.arguments(f"{gone}/runtime.log"),
+    )
+
+    with pytest.raises((MonitorError, OCIRuntimeError)):
+        Conmon.find().launch(launch, Deadline.after(60))
+
+    eventually(lambda: not box.processes(), what="the end of all processes")
+    assert not os.path.lexists(box.runtime.state_directory(box.id))
+
+
 def test_a_killed_monitor_leaves_the_container_alive_and_no_exit_file(box: BareContainer) -> None:
     launched = box.create(["sleep", "1000"])
     box.start()

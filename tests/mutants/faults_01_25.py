@@ -48,6 +48,23 @@ MUTANTS: tuple[Mutant, ...] = (
         "the end of the monitor and the runtime whose caller died",
     ),
     Mutant(
+        "F3",
+        _PURGE,
+        "    while found := _workers(host, record, among=among):\n",
+        "    if found := _workers(host, record, among=among):\n",
+        f"{_FAULTS}::test_f3_what_a_left_monitor_forks_as_it_is_killed_ends_before_anything_is_removed"
+        "[crun]",
+        "the second look for what forks while it is killed",
+    ),
+    Mutant(
+        "F3",
+        _PURGE,
+        "    while interrupted and _workers(host, record):\n",
+        "    while False:\n",
+        f"{_FAULTS}::test_f3_a_monitor_that_appears_while_its_attempt_is_removed_is_ended[crun]",
+        "the look for what its caller had forked, but did not yet show",
+    ),
+    Mutant(
         "F4",
         _RECONCILE,
         "return Decision(ContainerStatus.CONFIGURED, (Action.PURGE,))\n    if state is",

@@ -177,9 +177,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F37",
         _PURGE,
-        "    found = _workers(host, record, among=among)\n    _signal(found)\n",
-        "    found = [*_workers(host, record, among=among), *filter(None, [record.monitor])]\n"
-        "    _signal(found)\n",
+        "    while found := _workers(host, record, among=among):\n",
+        "    known = [record.monitor] if record.monitor else []\n"
+        "    while found := _workers(host, record, among=among) "
+        "+ [one for one in known if process.alive(one)]:\n",
         f"{_RUNTIME}::test_f37_who_has_the_pid_of_a_dead_monitor_is_not_ended_with_its_container"
         "[crun]",
         "the command line that a monitor is known by",

@@ -21,10 +21,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F52",
         "python/podcore/lifecycle/purge.py",
-        "    found = _workers(host, record, among=among)\n    _signal(found)\n",
-        "    found = _workers(host, record, among=among)\n"
-        "    found += [record.monitor] if record.monitor else []\n"
-        "    _signal(found)\n",
+        "    while found := _workers(host, record, among=among):\n",
+        "    known = [record.monitor] if record.monitor else []\n"
+        "    while found := _workers(host, record, among=among) "
+        "+ [one for one in known if process.alive(one)]:\n",
         "faults/test_boot.py::test_f52_processes_that_look_like_those_of_the_last_boot_are_spared"
         "[crun-create]",
         "the look at the command line of a monitor of another boot",

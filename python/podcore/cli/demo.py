@@ -81,14 +81,12 @@ class _Place:
                 cgroup.kill(10.0)
             # What a killed show had just launched, and has not got a cgroup of its own yet.
             marker = f"{self.base}/".encode()
-            left = process.find(
+            process.end(
                 lambda argv: (
                     os.path.basename(argv[0]) in _PROGRAMS and any(marker in word for word in argv)
-                )
+                ),
+                10.0,
             )
-            for identity in left:
-                process.send(identity, signal.SIGKILL)
-            process.wait_gone(left, 10.0)
             for target in mounts.below(self.base):
                 mounts.unmount(target)
             files.remove_tree(self.base)

@@ -216,7 +216,43 @@ def find(
             started, among processes that are then checked further.
         among: the pids to look at; all of this host by default, which takes 10 µs for each.
     """
-    pids = map(int, filter(str.isdigit, os.listdir("/proc"))) if among is None else among
+    if among is not None:
+        return _matching(among, match)
+    before = _pids()
+    found = _matching(before, match)
+    # Who forked and exited in the meantime, as a monitor does at its beginning, was not among them,
+    # nor was what it has forked.
+    return sorted({*found, *_matching(_pids() - before, match)}, key=lambda one: one.pid)
+
+
+def end(match: Callable[[list[bytes]], bool], timeout: float) -> list[ProcessIdentity]:
+    """Kills the processes whose command line satisfies ``match``, and what they fork meanwhile.
+
+    Args:
+        match: as for ``find``.
+        timeout: seconds.
+
+    Returns:
+        Those that are still there at the deadline.
+
+    Raises:
+        OSError: out of descriptors, or not permitted.
+    """
+    deadline = Deadline.after(timeout)
+    while found := find(match):
+        if deadline.expired:
+            return found
+        for one in found:
+            send(one, signal.SIGKILL)
+        wait_gone(found, deadline.remaining())
+    return []
+
+
+def _pids() -> set[int]:
+    return set(map(int, filter(str.isdigit, os.listdir("/proc"))))
+
+
+def _matching(pids: Iterable[int], match: Callable[[list[bytes]], bool]) -> list[ProcessIdentity]:
     # The command line before the identity: few match. The pid may pass to another process between
     # two reads, so it is read again behind it.
     return [

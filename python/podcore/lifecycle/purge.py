@@ -41,6 +41,14 @@ def purge(host: Host, record: ContainerRecord, *, interrupted: bool = True) -> N
         StopTimeoutError: processes are still there.
         OSError: the runtime's state, the cgroup or a file could not be removed.
     """
+    _purge(host, record, interrupted=interrupted)
+    # A process that its caller forked just before it died shows the caller's command line until it
+    # executes its own. Without the directory of the attempt no runtime does anything any more.
+    while interrupted and _workers(host, record):
+        _purge(host, record, interrupted=True)
+
+
+def _purge(host: Host, record: ContainerRecord, *, interrupted: bool) -> None:
     _end_workers(host, record, None if interrupted else _known(host, record))
     failpoint("purge.after-workers")
     cgroup = host.cgroup(record.cgroup_path)
@@ -125,9 +133,9 @@ def _end_workers(host: Host, record: ContainerRecord, among: list[int] | None) -
         StopTimeoutError: they are still there.
     """
     # The monitor is among them; whoever has its pid and lacks its command line is somebody else.
-    found = _workers(host, record, among=among)
-    _signal(found)
-    if found:
+    # They may fork until they are dead: a monitor begins with a fork, and then starts the runtime.
+    while found := _workers(host, record, among=among):
+        _signal(found)
         # The container's own process may be among them: it bears the runtime's command line until
         # it executes its command. Where it was frozen before that, no signal ends it until it is
         # thawed.

@@ -428,7 +428,9 @@ def _end(front: command.Child, launch: Launch, grace: float) -> None:
     # What a hook has started as well: it would outlive the runtime, which is not in its cgroup yet.
     doomed = process.find(lambda argv: name in argv)
     for one in doomed:  # which grows meanwhile, to the whole tree from the top down
-        doomed += _children(one)
+        # A stopped process forks no more.
+        process.send(one, signal.SIGSTOP)
+        doomed += [child for child in _children(one) if child not in doomed]
     for one in doomed:
         process.send(one, signal.SIGKILL)
     process.wait_gone(doomed, _KILL)

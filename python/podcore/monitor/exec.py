@@ -9,7 +9,6 @@ that it has none, and then its exit code (conmon's ``src/conmon.c`` with ``--exe
 import json
 import os
 import select
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -109,10 +108,7 @@ class ExecMonitor:
         """Ends it, if it is still there; may be called again."""
         if not self._over:
             name = os.fsencode(self._pid_file)
-            left = process.find(lambda argv: name in argv)
-            for one in left:
-                process.send(one, signal.SIGKILL)
-            process.wait_gone(left, _KILL)
+            process.end(lambda argv: name in argv, _KILL)
             self._over = True
         # Not before: conmon takes the end of the start pipe for a start.
         self._opened.close()
