@@ -59,8 +59,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "F3",
         _PURGE,
-        "    while interrupted and _workers(host, record):\n",
-        "    while False:\n",
+        "    if interrupted and _workers(host, record):\n",
+        "    if False:\n",
         f"{_FAULTS}::test_f3_a_monitor_that_appears_while_its_attempt_is_removed_is_ended[crun]",
         "the look for what its caller had forked, but did not yet show",
     ),

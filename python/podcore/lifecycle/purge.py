@@ -44,7 +44,7 @@ def purge(host: Host, record: ContainerRecord, *, interrupted: bool = True) -> N
     _purge(host, record, interrupted=interrupted)
     # A process that its caller forked just before it died shows the caller's command line until it
     # executes its own. Without the directory of the attempt no runtime does anything any more.
-    while interrupted and _workers(host, record):
+    if interrupted and _workers(host, record):
         _purge(host, record, interrupted=True)
 
 
