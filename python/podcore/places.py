@@ -4,6 +4,7 @@ The state directory survives a reboot, the run directory need not. Ids are check
 here: they are 64 hexadecimal digits of podcore's own making.
 """
 
+import os
 from dataclasses import dataclass
 
 EXEC = "exec-"
@@ -97,6 +98,10 @@ class Places:
     def attempt(self, container_id: str, incarnation: int) -> str:
         """The pid files, logs and exit file of one OCI create: never used twice."""
         return f"{self.run_root}/containers/{container_id}.{incarnation}"
+
+    def attempts_of(self, container_id: str) -> bytes:
+        """How the paths of all its attempts begin; one is in the command line of whoever serves it."""
+        return os.fsencode(f"{self.run_root}/containers/{container_id}.")
 
     def runtime_log(self, container_id: str, incarnation: int) -> str:
         """What the OCI runtime says about an incarnation, in the order in which it is called."""

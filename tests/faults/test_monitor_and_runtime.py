@@ -282,7 +282,13 @@ def worker(site):
     started = []
 
     def start(record):
-        argv = [sys.executable, "-c", WORKER, f"{site.run_root}/x", record.id]
+        argv = [
+            sys.executable,
+            "-c",
+            WORKER,
+            os.fsdecode(site.engine().host.places.attempts_of(record.id)) + "1/x",
+            record.id,
+        ]
         one = subprocess.Popen(argv, stdin=subprocess.PIPE)
         started.append(one)
         eventually(lambda: purge._workers(site.engine().host, record), what="its command line")
@@ -321,6 +327,17 @@ def test_f3_what_a_left_monitor_forks_as_it_is_killed_ends_before_anything_is_re
 
     assert left.stdin.closed
     assert seen == [[]]
+
+
+def test_f3_who_only_names_a_container_and_the_run_directory_is_no_worker(site):
+    engine = site.engine()
+    one = add(site, new_pod(site, engine=engine), "one")
+    argv = ["/bin/sh", "-c", "read x", "podcore", "--runroot", f"{site.run_root}/", "wait", one.id]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as other:
+        purge.purge(engine.host, row(one))
+
+        assert other.poll() is None
+        other.kill()
 
 
 def test_f3_a_monitor_that_appears_while_its_attempt_is_removed_is_ended(site, worker, monkeypatch):

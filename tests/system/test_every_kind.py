@@ -142,8 +142,18 @@ def volume_without_a_row(on):
 
 
 def process(on):
-    """A monitor: its command line names the run directory and an id."""
-    argv = ["/bin/sh", "-c", "read x", "conmon", "-c", new_id(), "-p", f"{on.places.run_root}/pid"]
+    """A monitor: its command line has an id and a file of an attempt."""
+    key = new_id()
+    argv = [
+        "/bin/sh",
+        "-c",
+        "read x",
+        "conmon",
+        "-c",
+        key,
+        "-p",
+        f"{on.places.attempt(key, 1)}/pid",
+    ]
     on.popen(argv, stdin=-1)
 
 

@@ -101,21 +101,25 @@ def test_a_mount_is_taken_off_before_its_directory_goes(site, engine, pod, tmp_p
     assert (outside / "kept").read_text() == "kept"
 
 
-def test_a_process_is_known_by_its_run_directory_and_an_id(site, engine, pod, popen):
+def test_a_process_is_known_by_an_id_and_a_file_of_an_attempt(site, engine, pod, popen):
     """Only both together make a process podcore's."""
+    key = new_id()
     argv = ["/bin/sh", "-c", "read x", "sh"]
     pipe = subprocess.PIPE
-    ours = popen([*argv, new_id(), f"{site.run_root}/x"], stdin=pipe)
+    ours = popen([*argv, key, f"{site.run_root}/containers/{key}.1/x"], stdin=pipe)
     others = [
         popen([*argv, new_id(), "/run/another/x"], stdin=pipe),
-        popen([*argv, new_id()[:12], f"{site.run_root}/x"], stdin=pipe),
+        popen([*argv, key[:12], f"{site.run_root}/containers/{key}.1/x"], stdin=pipe),
+        popen([*argv, key, f"{site.run_root}/containers/{new_id()}.1/x"], stdin=pipe),
+        # A command of podcore's.
+        popen([*argv, "--runroot", f"{site.run_root}/", "wait", key], stdin=pipe),
     ]
 
     (found,) = engine.check(repair=True)
 
     assert (found.kind, found.object, found.repaired) == ("process", str(ours.pid), True)
     assert ours.wait(30) == -9
-    assert [other.poll() for other in others] == [None, None]
+    assert [other.poll() for other in others] == [None] * len(others)
 
 
 def test_cgroups_of_another_engine_below_the_same_parent_are_left_alone(site, engine, pod):

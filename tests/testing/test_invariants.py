@@ -117,7 +117,8 @@ def impatient(monkeypatch):
 
 
 def test_a_process_without_a_row_breaks_the_fourth(engine, popen, impatient):
-    argv = ["/bin/sh", "-c", "read x", "sh", new_id(), f"{engine.run_root}/pid"]
+    key = new_id()
+    argv = ["/bin/sh", "-c", "read x", "sh", key, f"{engine.run_root}/containers/{key}.1/pid"]
     popen(argv, stdin=subprocess.PIPE)
 
     assert broken(engine) == ["I4"]

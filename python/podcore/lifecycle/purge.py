@@ -148,15 +148,16 @@ def _workers(
 ) -> list[ProcessIdentity]:
     """Returns the processes that work on a container.
 
-    They are told by their command line: this run directory's runtime root or pid file, and the
-    container's 64-digit id. So a runtime process needs no row of its own in the journal.
+    They are told by their command line: the container's 64-digit id, and a log or pid file in the
+    directory of an attempt. So a runtime process needs no row of its own in the journal; and who
+    only names the container and the run directory, as another podcore does, is none of them.
     """
-    run_root = os.fsencode(host.places.run_root) + b"/"
+    files = host.places.attempts_of(record.id)
     wanted = os.fsencode(record.id)
 
     def ours(argv: list[bytes]) -> bool:
         told = not verb or verb in argv
-        return told and wanted in argv and any(part.startswith(run_root) for part in argv)
+        return told and wanted in argv and any(part.startswith(files) for part in argv)
 
     return host.find_processes(ours, among)
 

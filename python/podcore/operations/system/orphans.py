@@ -148,12 +148,12 @@ def _traces(host: Host) -> list[Trace]:
 
 def _workers(host: Host) -> tuple[list[Trace], set[str]]:
     """Returns monitors and runtimes of this run directory, and the ids that others serve."""
-    run_root = os.fsencode(host.places.run_root) + b"/"
     strangers: set[str] = set()
 
     def ours(argv: list[bytes]) -> bool:
         ids = ids_in(argv)
-        if ids and any(part.startswith(run_root) for part in argv):
+        files = tuple(map(host.places.attempts_of, ids))
+        if ids and any(part.startswith(files) for part in argv):
             return True
         strangers.update(ids)
         return False
