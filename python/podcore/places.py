@@ -99,9 +99,14 @@ class Places:
         """The pid files, logs and exit file of one OCI create: never used twice."""
         return f"{self.run_root}/containers/{container_id}.{incarnation}"
 
-    def attempts_of(self, container_id: str) -> bytes:
-        """How the paths of all its attempts begin; one is in the command line of whoever serves it."""
-        return os.fsencode(f"{self.run_root}/containers/{container_id}.")
+    def serves(self, argv: list[bytes], container_id: str) -> bool:
+        """Says whether a command line is that of a monitor or a runtime at work on a container.
+
+        It has the container's 64-digit id, and a log or pid file in the directory of an attempt. Who
+        only names the container and the run directory, as another podcore does, is none of them.
+        """
+        files = os.fsencode(f"{self.attempts}/{container_id}.")
+        return os.fsencode(container_id) in argv and any(part.startswith(files) for part in argv)
 
     def runtime_log(self, container_id: str, incarnation: int) -> str:
         """What the OCI runtime says about an incarnation, in the order in which it is called."""

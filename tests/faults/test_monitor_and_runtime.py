@@ -286,7 +286,7 @@ def worker(site):
             sys.executable,
             "-c",
             WORKER,
-            os.fsdecode(site.engine().host.places.attempts_of(record.id)) + "1/x",
+            f"{site.engine().host.places.attempt(record.id, 1)}/x",
             record.id,
         ]
         one = subprocess.Popen(argv, stdin=subprocess.PIPE)

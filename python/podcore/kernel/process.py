@@ -222,7 +222,7 @@ def find(
     found = _matching(before, match)
     # Who forked and exited in the meantime, as a monitor does at its beginning, was not among them,
     # nor was what it has forked.
-    return sorted({*found, *_matching(_pids() - before, match)}, key=lambda one: one.pid)
+    return sorted(found + _matching(_pids() - before, match), key=lambda one: one.pid)
 
 
 def end(match: Callable[[list[bytes]], bool], timeout: float) -> list[ProcessIdentity]:

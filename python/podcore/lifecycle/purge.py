@@ -148,16 +148,11 @@ def _workers(
 ) -> list[ProcessIdentity]:
     """Returns the processes that work on a container.
 
-    They are told by their command line: the container's 64-digit id, and a log or pid file in the
-    directory of an attempt. So a runtime process needs no row of its own in the journal; and who
-    only names the container and the run directory, as another podcore does, is none of them.
+    They are told by their command line, so a runtime process needs no row of its own in the journal.
     """
-    files = host.places.attempts_of(record.id)
-    wanted = os.fsencode(record.id)
 
     def ours(argv: list[bytes]) -> bool:
-        told = not verb or verb in argv
-        return told and wanted in argv and any(part.startswith(files) for part in argv)
+        return (not verb or verb in argv) and host.places.serves(argv, record.id)
 
     return host.find_processes(ours, among)
 

@@ -152,8 +152,7 @@ def _workers(host: Host) -> tuple[list[Trace], set[str]]:
 
     def ours(argv: list[bytes]) -> bool:
         ids = ids_in(argv)
-        files = tuple(map(host.places.attempts_of, ids))
-        if ids and any(part.startswith(files) for part in argv):
+        if any(host.places.serves(argv, key) for key in ids):
             return True
         strangers.update(ids)
         return False
